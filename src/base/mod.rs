@@ -1,0 +1,10 @@
+//! The ground floor: small leaves that every room may use and that use no room themselves.
+
+pub mod clock;
+pub mod deadline;
+pub mod ids;
+pub mod liveness;
+pub mod lock;
+pub mod readiness;
+pub mod secret;
+pub mod threads;

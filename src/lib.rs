@@ -1,0 +1,25 @@
+//! **zkgate** owns the connections to a site's ZKTeco terminals (*devices*): one healthy session per device,
+//! every call queued, bounded and answered, and a plain HTTP/JSON API for every other program on the site.
+//!
+//! The crate is the service and, for Rust programs that want to embed it, the library behind it.
+//! The rooms, from the roof to the ground; each uses only rooms below it:
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`cli`] | arguments → settings → [`app`] → exit code |
+//! | [`app`] | builds everything, starts the threads, stops them in order: the only file that knows all rooms |
+//! | [`config`] | typed settings: file → environment → flags, each with its default and its ceiling |
+//! | [`http`] | requests in, answers out |
+//! | [`ops`] | health verdict, systemd, signals, logging |
+//! | [`registry`] | who may talk to which device, now |
+//! | [`store`] | what is remembered: SQLite, PostgreSQL, somebody else's table |
+//! | [`device`] | one device, one session, blocking calls with a deadline |
+//! | [`transport`] | the only room that opens sockets to devices |
+//! | [`dialog`] | conversations as machines: no socket, no clock |
+//! | [`wire`] | bytes ⇄ meaning, nothing else |
+//! | [`simulator`] | a device that is honest by default and misbehaves on request |
+//! | [`base`] | leaves: deadlines, clocks, secrets, ids |
+
+pub mod base;
+pub mod store;
+pub mod wire;

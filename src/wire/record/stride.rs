@@ -1,0 +1,275 @@
+//! How long the records of a table are: the device does not say, so it is found out from the bytes.
+//!
+//! Every length that divides the table exactly is a candidate; each is scored by how many of its records look
+//! like records; the device's own count is a witness, never the judge, because real devices report wrong counts.
+//! Below half plausible records nothing is delivered: stale memory looks like that.
+
+use super::punch::{Punch, PunchLayout};
+use super::user::{User, UserLayout};
+use crate::wire::clock_word::ClockWord;
+
+/// A table whose records have no length that makes sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the device sent {size} bytes of records that fit no known layout (it counts {} of them)", shown(*count))]
+pub struct UnknownLayout {
+    /// Bytes of records.
+    pub size: usize,
+    /// How many the device says they are.
+    pub count: Option<u32>,
+    /// The first bytes, at most 128, for whoever has to find out.
+    pub head: Vec<u8>,
+}
+
+/// How many records from each end of a table are looked at.
+const SAMPLE: usize = 50;
+/// The longest record that a count can make a candidate, in bytes.
+const STRIDE_CEILING: usize = 1024;
+/// The largest work code that a numeric record can believably hold; clock words of any year since 2003 are larger.
+const WORK_CODE_CEILING: u32 = 100_000_000;
+
+/// The earliest time that a short record believably shows, 2003-01-01: stale memory is full of small numbers.
+const EARLIEST_SHORT: ClockWord = ClockWord(3 * 12 * 31 * 86_400);
+
+/// Finds the layout of a table of punches.
+///
+/// `latest` is the latest time that a record can believably show, for the layouts with little else to go by.
+///
+/// # Errors
+/// [`UnknownLayout`] when no length divides the table into mostly plausible records.
+pub fn punch_layout(
+    body: &[u8],
+    count: Option<u32>,
+    latest: ClockWord,
+) -> Result<PunchLayout, UnknownLayout> {
+    let counted = by_count(body, count);
+    // The order decides between equal scores: the usual lengths first (the one that the count supports before
+    // the others), then short before long. A length that skips every other record scores well too.
+    let known = [40, 49, 16, 8];
+    let first = counted.filter(|stride| known.contains(stride));
+    let rest = counted.filter(|stride| *stride > 40);
+    let candidates = first.into_iter().chain(known).chain(41..=64).chain(rest);
+    best(body, candidates.filter_map(PunchLayout::for_stride), PunchLayout::stride, |record, layout| {
+        Punch::parse(record, layout).is_ok_and(|punch| plausible_punch(&punch, record, layout, latest))
+    })
+    .ok_or_else(|| unknown(body, count))
+}
+
+/// Finds the layout of a table of users.
+///
+/// # Errors
+/// [`UnknownLayout`] when no length divides the table into mostly plausible records.
+pub fn user_layout(body: &[u8], count: Option<u32>) -> Result<UserLayout, UnknownLayout> {
+    let counted = by_count(body, count);
+    let known = [72, 28];
+    let first = counted.filter(|stride| known.contains(stride));
+    let rest = counted.filter(|stride| *stride > 72);
+    let candidates = first.into_iter().chain(known).chain(rest);
+    best(body, candidates.filter_map(UserLayout::for_stride), UserLayout::stride, |record, layout| {
+        User::parse(record, layout).is_ok_and(|user| user.plausibility() == 3)
+    })
+    .ok_or_else(|| unknown(body, count))
+}
+
+/// The lengths that the records of either table usually have: what a count can confirm.
+#[must_use]
+pub fn is_usual(stride: usize) -> bool {
+    [8, 16, 28, 40, 49, 72].contains(&stride)
+}
+
+fn by_count(body: &[u8], count: Option<u32>) -> Option<usize> {
+    let count = usize::try_from(count?).ok().filter(|&count| count > 0)?;
+    let stride = body.len() / count;
+    (body.len().is_multiple_of(count) && stride <= STRIDE_CEILING).then_some(stride)
+}
+
+fn best<L: Copy>(
+    body: &[u8],
+    candidates: impl Iterator<Item = L>,
+    stride: impl Fn(L) -> usize,
+    good: impl Fn(&[u8], L) -> bool,
+) -> Option<L> {
+    let mut best: Option<(L, usize, usize)> = None;
+    for layout in candidates {
+        let stride = stride(layout);
+        if !body.len().is_multiple_of(stride) {
+            continue;
+        }
+        let records = body.len() / stride;
+        let (mut seen, mut blank, mut sound) = (0, 0, 0);
+        let sample = (0..records.min(SAMPLE)).chain(records.saturating_sub(SAMPLE).max(SAMPLE)..records);
+        for record in sample.filter_map(|index| body.get(index * stride..(index + 1) * stride)) {
+            seen += 1;
+            if record.iter().all(|byte| *byte == 0) {
+                blank += 1;
+            } else if good(record, layout) {
+                sound += 1;
+            }
+        }
+        // A log half of whose records are blank after a power loss is still a log, so blank ones are no
+        // witnesses against a layout; but a layout that finds fewer of them explains the bytes better.
+        let passes = sound * 2 > seen - blank;
+        if passes && best.is_none_or(|(_, other, of)| sound * of > other * seen) {
+            best = Some((layout, sound, seen));
+        }
+    }
+    best.map(|(layout, ..)| layout)
+}
+
+fn plausible_punch(punch: &Punch, record: &[u8], layout: PunchLayout, latest: ClockWord) -> bool {
+    let state = punch.punch_state < 16 || punch.punch_state == u8::MAX;
+    let time = punch.time != ClockWord(0) && punch.time.time().is_ok();
+    match layout {
+        PunchLayout::Short => {
+            // Bit 2 of the flags marks a short form that nobody has seen on the wire; without it the bits
+            // below and the next byte, its time offset, are zero.
+            let whole = record.get(2..4).is_some_and(|two| matches!(two, [flags, 0] if flags & 0b111 == 0));
+            let believable = (EARLIEST_SHORT..=latest).contains(&punch.time);
+            punch.uid != Some(0) && whole && time && believable && punch.punch_state < 6
+        }
+        PunchLayout::Numeric => {
+            let reserved = record.get(10..12) == Some(&[0, 0]);
+            !punch.user_id.is_empty()
+                && punch.user_id.to_number() != Some(0)
+                && reserved
+                && state
+                && time
+                && punch.time <= latest
+                && punch.work_code < WORK_CODE_CEILING
+        }
+        PunchLayout::Text { .. } => punch.user_id.is_plausible() && state && time && punch.verify_mode < 200,
+    }
+}
+
+fn unknown(body: &[u8], count: Option<u32>) -> UnknownLayout {
+    let head = body.iter().take(128).copied().collect();
+    UnknownLayout { size: body.len(), count, head }
+}
+
+fn shown(count: Option<u32>) -> String {
+    count.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::UserId;
+    use super::*;
+    use crate::wire::clock_word::{CivilTime, PossibleTime};
+
+    fn time(second: u8) -> ClockWord {
+        ClockWord::pack(PossibleTime::new(CivilTime::from_six([26, 7, 14, 8, 0, second])).unwrap())
+    }
+
+    fn latest() -> ClockWord {
+        ClockWord(time(0).0 + 86_400 * 2)
+    }
+
+    fn table(layout: PunchLayout, count: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        for index in 0..count {
+            let number = index as u16 + 1;
+            let punch = Punch {
+                user_id: UserId::from_number(1000 + u32::from(number)),
+                uid: Some(number),
+                time: time((index % 60) as u8),
+                punch_state: (index % 3) as u8,
+                verify_mode: 1,
+                work_code: 0,
+            };
+            punch.emit(layout, number, &mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn every_length_is_found_with_the_right_count_without_one_and_with_a_lie() {
+        for stride in [8, 16, 40, 49, 52, 64] {
+            let layout = PunchLayout::for_stride(stride).unwrap();
+            for records in [1usize, 2, 3, 5, 10, 49, 120] {
+                let body = table(layout, records);
+                for lie in [
+                    None,
+                    Some(0),
+                    Some(records),
+                    Some(records + 1),
+                    Some(records * 2),
+                    Some(records / 2),
+                    Some(body.len() / 8),
+                    Some(body.len() / 16),
+                ] {
+                    let count = lie.map(|count| count as u32);
+                    assert_eq!(
+                        punch_layout(&body, count, latest()),
+                        Ok(layout),
+                        "{stride} x {records}, count {count:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_longer_unknown_record_is_found_by_the_count() {
+        let layout = PunchLayout::for_stride(100).unwrap();
+        assert_eq!(punch_layout(&table(layout, 7), Some(7), latest()), Ok(layout));
+    }
+
+    #[test]
+    fn a_log_half_blank_is_still_a_log() {
+        let mut body = table(PunchLayout::TEXT, 20);
+        body[400..].fill(0);
+        assert_eq!(punch_layout(&body, Some(20), latest()), Ok(PunchLayout::TEXT));
+    }
+
+    #[test]
+    fn stale_memory_is_no_log() {
+        // Captured on a K40: what the direct form over TCP delivers.
+        let stale = [
+            0x40, 0xd8, 0x35, 0x80, 0x2f, 0x33, 1, 0, 0xd5, 0xdc, 1, 0, 0xdf, 0x23, 1, 0, 0xc9, 1, 2, 0,
+            0xcb, 0x14, 1, 0,
+        ];
+        let body: Vec<u8> = stale.iter().copied().cycle().take(120).collect();
+        let error = punch_layout(&body, Some(3), latest()).unwrap_err();
+        assert_eq!((error.size, error.head.len()), (120, 120));
+    }
+
+    #[test]
+    fn both_user_lengths_are_told_apart_where_both_divide() {
+        for layout in [UserLayout::Compact, UserLayout::FULL, UserLayout::for_stride(84).unwrap()] {
+            let mut body = Vec::new();
+            for uid in 1..=504u16 {
+                let user = User {
+                    uid,
+                    privilege: crate::wire::record::user::Privilege(0),
+                    password: crate::base::secret::Secret::default(),
+                    name: crate::wire::text::FixedText::new(b"Name").unwrap(),
+                    card_number: 0x4142_4344,
+                    group: 1,
+                    time_zones: crate::wire::record::user::TimeZones::Set(0),
+                    user_id: UserId::from_number(u32::from(uid) + 1000),
+                };
+                user.emit(layout, &mut body);
+            }
+            for count in [None, Some(504), Some(0), Some(252), Some(18 * 72)] {
+                let expected =
+                    if layout.stride() == 84 && count != Some(504) { continue } else { Ok(layout) };
+                assert_eq!(user_layout(&body, count), expected, "{layout:?} {count:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_layout_that_divides_them_or_none(
+            body in proptest::collection::vec(any::<u8>(), 0..600), count in proptest::option::of(0u32..700),
+        ) {
+            if let Ok(layout) = punch_layout(&body, count, latest()) {
+                prop_assert_eq!(body.len() % layout.stride(), 0);
+            }
+            if let Ok(layout) = user_layout(&body, count) {
+                prop_assert_eq!(body.len() % layout.stride(), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! A table as it was read: proved complete, cut into records of one length.
+//!
+//! Three witnesses tell how long it is: the bytes that came (which the transfer has counted against what was
+//! announced), the size word in front of the records, and the device's own count. The word and the count are
+//! known to lie on some firmware; two of the three must agree, and no byte is ever made up.
+
+use std::sync::Arc;
+
+use super::punch::{Punch, PunchLayout};
+use super::stride::{UnknownLayout, is_usual, punch_layout, user_layout};
+use super::user::{User, UserLayout};
+use crate::wire::clock_word::ClockWord;
+
+/// A table that cannot be believed to be whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// The size word and the bytes differ, and the count supports neither.
+    #[error("the device announces {announced} bytes of records and sent {received}")]
+    Incomplete {
+        /// What the size word says, in bytes.
+        announced: u32,
+        /// What came, in bytes.
+        received: usize,
+        /// How many records the device counts.
+        count: Option<u32>,
+    },
+    /// The device counts records and sent none.
+    #[error("the device counts {count} records and sent none")]
+    Missing {
+        /// How many it counts.
+        count: u32,
+    },
+    /// The records have no length that makes sense.
+    #[error(transparent)]
+    Unknown(#[from] UnknownLayout),
+}
+
+/// A complete attendance log.
+#[derive(Clone, Debug, Default)]
+pub struct PunchTable {
+    bytes: Arc<[u8]>,
+    /// `None` for an empty log.
+    layout: Option<PunchLayout>,
+}
+
+/// A complete user table.
+#[derive(Clone, Debug, Default)]
+pub struct UserTable {
+    bytes: Arc<[u8]>,
+    /// `None` for an empty table.
+    layout: Option<UserLayout>,
+}
+
+impl PunchTable {
+    /// Reads what a transfer delivered: the size word and the records behind it.
+    ///
+    /// `count` is the device's own; `latest` the latest time that a record can believably show.
+    ///
+    /// # Errors
+    /// [`TableError`] when it is not proved complete or not understood.
+    pub fn parse(data: &[u8], count: Option<u32>, latest: ClockWord) -> Result<Self, TableError> {
+        let body = body(data, count)?;
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        let layout = punch_layout(body, count, latest)?;
+        Ok(Self { bytes: body.into(), layout: Some(layout) })
+    }
+
+    /// The records' layout, unless there are none.
+    #[must_use]
+    pub const fn layout(&self) -> Option<PunchLayout> {
+        self.layout
+    }
+
+    /// The punches in the device's order; blank slots, which name nobody, are passed over.
+    pub fn iter(&self) -> impl Iterator<Item = Punch> + '_ {
+        let layout = self.layout.unwrap_or(PunchLayout::TEXT);
+        self.bytes
+            .chunks_exact(layout.stride())
+            .filter_map(move |record| Punch::parse(record, layout).ok())
+            .filter(|punch| !punch.is_blank())
+    }
+
+    /// How many record slots there are, blank ones included.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.bytes.len() / self.layout.unwrap_or(PunchLayout::TEXT).stride()
+    }
+}
+
+impl UserTable {
+    /// Reads what a transfer delivered: the size word and the records behind it.
+    ///
+    /// # Errors
+    /// [`TableError`] when it is not proved complete or not understood.
+    pub fn parse(data: &[u8], count: Option<u32>) -> Result<Self, TableError> {
+        let body = body(data, count)?;
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        let layout = user_layout(body, count)?;
+        Ok(Self { bytes: body.into(), layout: Some(layout) })
+    }
+
+    /// The records' layout, unless there are none.
+    #[must_use]
+    pub const fn layout(&self) -> Option<UserLayout> {
+        self.layout
+    }
+
+    /// The users in the device's order; blank slots are passed over.
+    pub fn iter(&self) -> impl Iterator<Item = User> + '_ {
+        let layout = self.layout.unwrap_or(UserLayout::FULL);
+        self.bytes
+            .chunks_exact(layout.stride())
+            .filter_map(move |record| User::parse(record, layout).ok())
+            .filter(|user| user.uid != 0 || !user.user_id.is_empty())
+    }
+}
+
+/// The records of a table that is proved complete, without the size word.
+fn body(data: &[u8], count: Option<u32>) -> Result<&[u8], TableError> {
+    let count = count.filter(|count| *count > 0);
+    let Some((word, records)) = data.split_first_chunk::<4>() else {
+        return if data.is_empty() { empty(count) } else { Err(short(0, data, count)) };
+    };
+    let announced = u32::from_le_bytes(*word);
+    let promised = usize::try_from(announced).unwrap_or(usize::MAX);
+    if promised == records.len() {
+        return if records.is_empty() { empty(count) } else { Ok(records) };
+    }
+    // The size word contradicts the bytes: the count decides, if it fits one of them.
+    let fits = |size: usize| {
+        let count = count.and_then(|count| usize::try_from(count).ok());
+        count.is_some_and(|count| size.is_multiple_of(count) && is_usual(size / count))
+    };
+    match records.get(..promised) {
+        _ if fits(records.len()) => Ok(records),
+        Some(shorter) if fits(promised) => Ok(shorter),
+        _ => Err(short(announced, records, count)),
+    }
+}
+
+fn empty(count: Option<u32>) -> Result<&'static [u8], TableError> {
+    // "Empty" in spite of a count must not pass for success: a caller would believe that everything was read.
+    count.map_or(Ok(&[]), |count| Err(TableError::Missing { count }))
+}
+
+fn short(announced: u32, records: &[u8], count: Option<u32>) -> TableError {
+    TableError::Incomplete { announced, received: records.len(), count }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::UserId;
+    use super::*;
+
+    fn log(records: u16) -> Vec<u8> {
+        let mut body = Vec::new();
+        for number in 1..=records {
+            let punch = Punch {
+                user_id: UserId::from_number(1000 + u32::from(number)),
+                uid: None,
+                time: ClockWord(852_883_200 + u32::from(number)),
+                punch_state: 0,
+                verify_mode: 1,
+                work_code: 0,
+            };
+            punch.emit(PunchLayout::TEXT, number, &mut body);
+        }
+        body
+    }
+
+    fn parse(word: usize, body: &[u8], count: Option<u32>) -> Result<usize, TableError> {
+        let data = [&(word as u32).to_le_bytes(), body].concat();
+        PunchTable::parse(&data, count, ClockWord::MAX).map(|table| table.iter().count())
+    }
+
+    #[test]
+    fn two_of_three_witnesses_must_agree() {
+        let body = log(10);
+        for (name, word, count, expected) in [
+            ("all three agree", 400, Some(10), Some(10)),
+            ("no count", 400, None, Some(10)),
+            ("a lying count", 400, Some(7), Some(10)),
+            ("a count of zero", 400, Some(0), Some(10)),
+            ("a lying word", 4000, Some(10), Some(10)),
+            ("a small word, the count with the bytes", 40, Some(10), Some(10)),
+            ("a small word, the count with the word", 200, Some(5), Some(5)),
+            ("a small word, nobody with it", 200, None, None),
+            ("a large word, nobody with it", 4000, None, None),
+            ("a large word, the count with the word", 800, Some(20), Some(10)),
+            ("three different stories", 4000, Some(7), None),
+        ] {
+            // 20 x 20 bytes is no usual length, so "20 records" supports nothing here.
+            let expected = if name == "a large word, the count with the word" { None } else { expected };
+            assert_eq!(parse(word, &body, count).ok(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_table_is_empty_only_if_nothing_is_counted() {
+        assert_eq!(parse(0, &[], None), Ok(0));
+        assert_eq!(parse(0, &[], Some(0)), Ok(0));
+        assert_eq!(parse(0, &[], Some(3)), Err(TableError::Missing { count: 3 }));
+        assert_eq!(
+            PunchTable::parse(&[], Some(3), ClockWord::MAX).map(|_| ()),
+            Err(TableError::Missing { count: 3 })
+        );
+        assert!(PunchTable::parse(&[1, 0], None, ClockWord::MAX).is_err(), "half a size word");
+    }
+
+    #[test]
+    fn blank_slots_are_counted_and_passed_over() {
+        let mut body = log(10);
+        body[80..120].fill(0);
+        let data = [&400u32.to_le_bytes(), &body[..]].concat();
+        let table = PunchTable::parse(&data, Some(10), ClockWord::MAX).unwrap();
+        assert_eq!((table.slots(), table.iter().count()), (10, 9));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_table_or_an_error(
+            data in proptest::collection::vec(any::<u8>(), 0..400), count in proptest::option::of(0u32..20),
+        ) {
+            if let Ok(table) = PunchTable::parse(&data, count, ClockWord::MAX) {
+                prop_assert!(table.iter().count() <= data.len());
+            }
+            if let Ok(table) = UserTable::parse(&data, count) {
+                prop_assert!(table.iter().count() <= data.len());
+            }
+        }
+
+        #[test]
+        fn a_truncated_log_is_never_taken_for_a_whole_one(records in 2u16..60, cut in 1usize..2000) {
+            let body = log(records);
+            let whole = body.len();
+            let rest = &body[..whole.saturating_sub(cut)];
+            prop_assert!(parse(whole, rest, Some(u32::from(records))).is_err());
+            prop_assert!(parse(whole, rest, None).is_err());
+        }
+    }
+}

@@ -121,7 +121,7 @@ mod tests {
     fn a_full_field_has_no_nul_and_a_longer_text_does_not_fit() {
         assert_eq!(FixedText::<5>::from_field(b"12345").to_text(), "12345");
         assert_eq!(FixedText::<5>::new(b"123456"), Err(TextTooLong { length: 6, room: 5 }));
-        assert!(FixedText::<5>::new(b"1\02").is_err());
+        assert!(FixedText::<5>::new(b"1\x002").is_err());
     }
 
     #[test]

@@ -391,8 +391,8 @@ impl Session {
 
 impl Exchange {
     fn packet(self, command: Command, session: u16, body: Body) -> Outgoing {
-        let (peer, request, reply) = (self.peer, self.request, self.reply);
-        Outgoing { peer, request, role: Role::Reply, command, session, reply, body }
+        let (peer, reply) = (self.peer, self.reply);
+        Outgoing { peer, role: Role::Reply, command, session, reply, body }
     }
 
     /// Answers without data.

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 pub(crate) use armed::{Before, Faults};
 pub use parse::FaultError;
+pub(crate) use parse::duration;
 pub(crate) use script::Step;
 pub(crate) use warp::Warp;
 

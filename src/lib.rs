@@ -21,5 +21,8 @@
 //! | [`base`] | leaves: deadlines, clocks, secrets, ids |
 
 pub mod base;
+pub mod device;
+pub mod dialog;
 pub mod store;
+pub mod transport;
 pub mod wire;

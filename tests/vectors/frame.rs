@@ -127,12 +127,12 @@ fn request(case: &mut Case<'_>, packet: &Packet<'_>) -> Outcome {
             let name = option::requested_name(payload);
             // A device takes the name with and without its NUL; we send it with.
             let built = option::read_request(&name);
-            case.same("the request built again", &built[..payload.len()], payload);
+            case.same_bytes("the request built again", &built[..payload.len()], payload);
             case.must("option", name);
         }
         Command::OPTIONS_WRQ => {
             let (name, value) = option::assignment(payload).ok_or("assigns nothing")?;
-            case.same(
+            case.same_bytes(
                 "the request built again",
                 &option::write_request(&name, &value)[..payload.len()],
                 payload,
@@ -145,11 +145,11 @@ fn request(case: &mut Case<'_>, packet: &Packet<'_>) -> Outcome {
             let chunk = Chunk::parse(payload).map_err(|error| error.to_string())?;
             case.must("start", chunk.start);
             case.must("size", chunk.size);
-            case.same("the request built again", &chunk.emit()[..], payload);
+            case.same_bytes("the request built again", &chunk.emit()[..], payload);
         }
         Command::USERTEMP_RRQ => {
             case.must("fct", byte(payload, 0)?);
-            case.same("the request built again", &Table::USERS.direct_request()[..], payload);
+            case.same_bytes("the request built again", &Table::USERS.direct_request()[..], payload);
         }
         Command::PREPARE_DATA => {
             let announced = Announcement::parse(payload).map_err(|error| error.to_string())?;
@@ -161,7 +161,7 @@ fn request(case: &mut Case<'_>, packet: &Packet<'_>) -> Outcome {
         Command::SET_TIME => {
             let time = ClockWord(word(payload, 0)?).time().map_err(|error| error.to_string())?;
             case.must("time", time.to_string());
-            case.same("the request built again", &ClockWord::pack(time).0.to_le_bytes()[..], payload);
+            case.same_bytes("the request built again", &ClockWord::pack(time).0.to_le_bytes()[..], payload);
         }
         Command::USER_WRQ => user(case, UserLayout::FULL, payload)?,
         // Requests that nothing in this crate sends yet: their fields are read where they stand.
@@ -191,7 +191,11 @@ fn reply(case: &mut Case<'_>, packet: &Packet<'_>) -> Outcome {
             let fragment = announced.fragment.ok_or("announces no size of fragments")?;
             case.must("total", announced.total);
             case.must("max_fragment", fragment);
-            case.same("the reply built again", &Announcement::emit(announced.total, fragment)[..], payload);
+            case.same_bytes(
+                "the reply built again",
+                &Announcement::emit(announced.total, fragment)[..],
+                payload,
+            );
         }
         Command::DATA => {
             case.check("fragment_index", packet.session);
@@ -222,7 +226,11 @@ fn acknowledged(case: &mut Case<'_>, packet: &Packet<'_>) -> Outcome {
     if case.has("total") {
         let total = bulk::buffered_size(payload).map_err(|error| error.to_string())?;
         case.must("total", total);
-        case.same("the reply built again", &bulk::buffered_reply(total, word(payload, 9)?)[..], payload);
+        case.same_bytes(
+            "the reply built again",
+            &bulk::buffered_reply(total, word(payload, 9)?)[..],
+            payload,
+        );
     }
     if case.has("time") {
         case.must("time", ClockWord(word(payload, 0)?).fields().to_string());

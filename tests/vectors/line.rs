@@ -106,6 +106,11 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The same, shown in hexadecimal.
+    pub(crate) fn same_bytes(&mut self, what: &str, got: &[u8], expected: &[u8]) {
+        self.same(what, &hex(got), &hex(expected));
+    }
+
     pub(crate) fn fail(&mut self, what: &str) {
         self.failures.push(format!("line {} {}: {what}", self.line.number, self.line.name));
     }

@@ -85,7 +85,7 @@ pub(crate) fn table_request(case: &mut Case<'_>, bytes: &[u8]) -> Outcome {
     case.must("sub_command", table.command.0);
     case.must("fct", table.fct);
     case.must("ext", word(bytes, 7)?);
-    case.same("the request built again", &table.request()[..], bytes);
+    case.same_bytes("the request built again", &table.request()[..], bytes);
     Ok(())
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn free_sizes(case: &mut Case<'_>, bytes: &[u8]) {
     ] {
         case.check(key, got);
     }
-    case.same("the reply built again", &sizes.emit(bytes.len() / 4)[..], bytes);
+    case.same_bytes("the reply built again", &sizes.emit(bytes.len() / 4)[..], bytes);
 }
 
 pub(crate) fn live_punch(case: &mut Case<'_>, punch: LivePunch, length: usize) {
@@ -201,7 +201,7 @@ fn punch(case: &mut Case<'_>, bytes: &[u8]) -> Outcome {
         // The only captured record with a reserved byte that is not zero.
         out[36] = 0xff;
     }
-    case.same("the record built again", &out[..], bytes);
+    case.same_bytes("the record built again", &out[..], bytes);
     Ok(())
 }
 
@@ -214,7 +214,7 @@ fn operation(case: &mut Case<'_>, bytes: &[u8]) -> Outcome {
     case.must("params", entry.parameters);
     let mut out = Vec::new();
     entry.emit(&mut out);
-    case.same("the entry built again", &out[..], bytes);
+    case.same_bytes("the entry built again", &out[..], bytes);
     Ok(())
 }
 
@@ -228,7 +228,7 @@ fn template(case: &mut Case<'_>, bytes: &[u8]) -> Outcome {
     case.must("template_len", template.bytes().expose().len());
     let mut out = (bytes.len() as u32).to_le_bytes().to_vec();
     template.emit(&mut out);
-    case.same("the entry built again", &out[4..], bytes);
+    case.same_bytes("the entry built again", &out[4..], bytes);
     let table = TemplateTable::parse(&out, Some(1)).map_err(|error| error.to_string())?;
     case.same("a table of this entry alone", &table.iter().collect::<Vec<_>>(), &vec![template]);
     Ok(())
@@ -242,7 +242,7 @@ fn template_head(case: &mut Case<'_>, bytes: &[u8]) -> Outcome {
     case.must("uid", head.uid);
     case.must("finger", head.finger);
     case.must("valid", head.validity.to_byte());
-    case.same("the head built again", &head.emit()[..], &bytes[..TemplateHead::SIZE]);
+    case.same_bytes("the head built again", &head.emit()[..], &bytes[..TemplateHead::SIZE]);
     let cut = TemplateError::Entry { offset: 0, declared: head.size, available: bytes.len() };
     case.same("the whole entry", &Template::parse(bytes), &Err(cut));
     Ok(())

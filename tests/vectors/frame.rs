@@ -286,17 +286,17 @@ fn event(case: &mut Case<'_>, packet: &Packet<'_>) {
 /// The payload of a `CMD_DATA` that holds a whole table, or memory that must not pass for one.
 fn table(case: &mut Case<'_>, payload: &[u8]) -> Outcome {
     if case.has("records_valid") {
-        case.must("records_valid", PunchTable::parse(payload, Some(3), LATEST).is_ok());
+        case.must("records_valid", PunchTable::parse(payload.to_vec(), Some(3), LATEST).is_ok());
     }
     let count = u32::try_from(case.line.number("count")).ok();
     let layout = case.line.text("layout");
     let mut found = Vec::new();
     for counted in [None, count] {
         found.push(if layout.starts_with("users") {
-            let table = UserTable::parse(payload, counted).map_err(|error| error.to_string())?;
+            let table = UserTable::parse(payload.to_vec(), counted).map_err(|error| error.to_string())?;
             (table.layout().map(|layout| format!("users{}", layout.stride())), table.iter().count())
         } else if layout.starts_with("att") {
-            let table = PunchTable::parse(payload, counted, LATEST).map_err(|error| error.to_string())?;
+            let table = PunchTable::parse(payload.to_vec(), counted, LATEST).map_err(|error| error.to_string())?;
             (table.layout().map(|layout| format!("att{}", layout.stride())), table.iter().count())
         } else {
             return Ok(());

@@ -125,7 +125,7 @@ fn a_transfer_without_one_of_its_fragments_is_no_table() {
         let mut rest = fragments.clone();
         rest.remove(missing);
         for count in [None, Some(60)] {
-            let table = PunchTable::parse(&rest.concat(), count, LATEST);
+            let table = PunchTable::parse(rest.concat(), count, LATEST);
             assert!(table.is_err(), "without fragment {missing}, count {count:?}: {table:?}");
         }
     }
@@ -193,7 +193,7 @@ fn transfers(steps: &[Step]) -> Vec<Transfer> {
 
 /// The same table built again, and a line for each user.
 fn read_users(data: &[u8]) -> (Vec<u8>, Vec<String>) {
-    let table = UserTable::parse(data, Some(2)).unwrap();
+    let table = UserTable::parse(data.to_vec(), Some(2)).unwrap();
     let mut body = Vec::new();
     let mut entries = Vec::new();
     for user in table.iter() {
@@ -209,7 +209,7 @@ fn read_users(data: &[u8]) -> (Vec<u8>, Vec<String>) {
 
 /// The same table built again, and a line for each punch.
 fn read_punches(data: &[u8]) -> (Vec<u8>, Vec<String>) {
-    let table = PunchTable::parse(data, None, LATEST).unwrap();
+    let table = PunchTable::parse(data.to_vec(), None, LATEST).unwrap();
     let stride = table.layout().unwrap().stride();
     let mut body = Vec::new();
     let mut entries = Vec::new();

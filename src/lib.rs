@@ -23,6 +23,7 @@
 pub mod base;
 pub mod device;
 pub mod dialog;
+pub mod registry;
 pub mod store;
 pub mod transport;
 pub mod wire;

@@ -78,6 +78,12 @@ impl DeviceError {
         Self { fault: Fault::Transport(error), phase: Phase::Reply, reached: Reached::No }
     }
 
+    /// The operating system refused something.
+    #[must_use]
+    pub const fn from_io(error: std::io::Error) -> Self {
+        Self::from_transport(TransportError::Io(error))
+    }
+
     /// Whether the session can be used for another call.
     #[must_use]
     pub fn keeps_session(&self) -> bool {
@@ -139,6 +145,19 @@ impl DeviceError {
             | Fault::Dialog(
                 DialogError::Malformed { .. } | DialogError::OutOfStep | DialogError::TooLarge(_),
             ) => "protocol_error",
+        }
+    }
+
+    /// The plain verdict of a connection test.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        match (self.code(), &self.fault) {
+            ("auth_failed", _) => "wrong_comm_key",
+            (code @ ("unsupported_handshake" | "not_a_device"), _) => code,
+            ("device_busy", _) => "busy",
+            (_, Fault::Transport(TransportError::Refused(_))) => "refused",
+            (_, Fault::Dialog(DialogError::Silent { .. })) => "silent",
+            _ => "unreachable",
         }
     }
 

@@ -296,7 +296,8 @@ fn table(case: &mut Case<'_>, payload: &[u8]) -> Outcome {
             let table = UserTable::parse(payload.to_vec(), counted).map_err(|error| error.to_string())?;
             (table.layout().map(|layout| format!("users{}", layout.stride())), table.iter().count())
         } else if layout.starts_with("att") {
-            let table = PunchTable::parse(payload.to_vec(), counted, LATEST).map_err(|error| error.to_string())?;
+            let table =
+                PunchTable::parse(payload.to_vec(), counted, LATEST).map_err(|error| error.to_string())?;
             (table.layout().map(|layout| format!("att{}", layout.stride())), table.iter().count())
         } else {
             return Ok(());

@@ -22,5 +22,6 @@
 
 pub mod base;
 pub mod config;
+pub mod ops;
 pub mod store;
 pub mod wire;

@@ -21,6 +21,7 @@
 //! | [`base`] | leaves: deadlines, clocks, secrets, ids |
 
 pub mod base;
+pub mod cli;
 pub mod config;
 pub mod ops;
 pub mod store;

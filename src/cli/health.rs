@@ -7,7 +7,7 @@ use super::arguments::Serve;
 use super::{Exit, print};
 use crate::base::deadline::Deadline;
 use crate::config::{Settings, Sources};
-use crate::ops::probe::{self, Answer, ProbeError};
+use crate::ops::probe::{self, Answer};
 
 /// For both requests together.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -41,12 +41,12 @@ fn ask(address: SocketAddr, deadline: Deadline) -> (String, Exit) {
     match probe::get(address, "/healthz", deadline) {
         Ok(Answer { status: 200, .. }) => {}
         Ok(answer) => return (format!("dead: {}\n", reasons(&answer)), Exit::Misused),
-        Err(error) => return (format!("dead: {}\n", chain(&error)), Exit::Misused),
+        Err(error) => return (format!("dead: {}\n", error.told()), Exit::Misused),
     }
     match probe::get(address, "/readyz", deadline) {
         Ok(Answer { status: 200, .. }) => ("ready\n".into(), Exit::Well),
         Ok(answer) => (format!("degraded: {}\n", reasons(&answer)), Exit::Failed),
-        Err(error) => (format!("degraded: {}\n", chain(&error)), Exit::Failed),
+        Err(error) => (format!("degraded: {}\n", error.told()), Exit::Failed),
     }
 }
 
@@ -64,13 +64,6 @@ fn reasons(answer: &Answer) -> String {
     match texts.is_empty() {
         true => format!("it answers {}", answer.status),
         false => texts.join("; "),
-    }
-}
-
-fn chain(error: &ProbeError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }
 

@@ -66,7 +66,7 @@ pub fn install_panic_hook() {
             .copied()
             .or_else(|| what.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        log::error!("panic on thread {}{place}: {what}", thread.name().unwrap_or("?"));
+        log::error!(target: "zkgate", "panic on thread {}{place}: {what}", thread.name().unwrap_or("?"));
     }));
 }
 

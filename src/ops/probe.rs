@@ -47,6 +47,17 @@ pub enum ProbeError {
     },
 }
 
+impl ProbeError {
+    /// The error and its cause in one line.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+}
+
 /// Asks for `path`, which is written as it is.
 ///
 /// # Errors

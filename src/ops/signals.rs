@@ -42,7 +42,7 @@ impl Signals {
         Ok(Self { handle, thread })
     }
 
-    /// Stops listening; the signals do again what the system has them do.
+    /// Stops listening; from then on these signals are ignored, for the process is at its end anyway.
     pub fn stop(self) {
         self.handle.close();
         if self.thread.join().is_err() {

@@ -1,6 +1,7 @@
 //! What the service manager is told. Outside systemd every function here does nothing.
 //!
-//! Nothing waits for systemd: a message is one datagram.
+//! A message is one datagram. The system queues a few; while systemd does not read them at all, the sender waits,
+//! so only threads that may wait send: main at start and stop, and the watchdog.
 
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ pub fn status(text: &str) {
     tell(&[NotifyState::Status(&one_line(text))]);
 }
 
-/// The service is alive, as far as the watchdog could see.
-pub fn watchdog() {
-    tell(&[NotifyState::Watchdog]);
+/// The service is alive, as far as the watchdog could see, and this is its line.
+pub fn alive(status: &str) {
+    tell(&[NotifyState::Watchdog, NotifyState::Status(&one_line(status))]);
 }
 
 /// A reload has begun; [`ready`] ends it.

@@ -42,8 +42,7 @@ impl Watchdog {
             let look = || round(listen, &liveness);
             watch(&stopped, pace, look, |said| match said {
                 Said::Good { news } => {
-                    systemd::watchdog();
-                    systemd::status(&status());
+                    systemd::alive(&status());
                     if news {
                         log::info!("the service answers again");
                     }
@@ -108,10 +107,7 @@ fn round(listen: SocketAddr, liveness: &Liveness) -> Result<(), String> {
     match probe::get(listen, "/healthz", deadline) {
         Ok(answer) if answer.status == 200 => Ok(()),
         Ok(answer) => Err(format!("/healthz answers {}", answer.status)),
-        Err(error) => Err(match std::error::Error::source(&error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        }),
+        Err(error) => Err(error.told()),
     }
 }
 

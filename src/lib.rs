@@ -21,8 +21,11 @@
 //! | [`base`] | leaves: deadlines, clocks, secrets, ids |
 
 pub mod base;
+pub mod cli;
+pub mod config;
 pub mod device;
 pub mod dialog;
+pub mod ops;
 pub mod registry;
 pub mod store;
 pub mod transport;

@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("base", &[]),
 ];
 /// Where a socket may be opened: towards devices in `transport`; the others face clients or serve the operator.
-const SOCKETS: [&str; 5] = ["transport", "simulator", "http", "ops/watchdog", "cli"];
+const SOCKETS: [&str; 5] = ["transport", "simulator", "http", "ops/probe", "cli"];
 const OPENERS: [[&str; 2]; 4] =
     [["TcpStream", "connect"], ["TcpStream", "connect_timeout"], ["UdpSocket", "bind"], ["Socket", "new"]];
 /// Words and the only file that may say them.

@@ -4,11 +4,16 @@
 //! Everything it does is driven by readiness, so a device that does not answer costs a socket and a timer. What
 //! others want of it comes through its [`Inbox`].
 
+mod inbox;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+pub(super) use inbox::Inbox;
+use inbox::Task;
+pub use inbox::{TestReport, Tester};
 
 use super::error::{Failure, Refusal};
 use super::shell::{Held, Inner};
@@ -16,43 +21,12 @@ use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::liveness::{Liveness, Pulse};
 use crate::base::lock::lock;
-use crate::base::readiness::{Interest, Readiness, ReadyList, Watched};
+use crate::base::readiness::{Interest, ReadyList, Watched};
 use crate::base::threads::contained;
-use crate::device::dial::{DialStep, StepTaken};
+use crate::device::dial::DialStep;
 use crate::device::errand::{Errand, ErrandStep};
 use crate::device::{DeviceError, Dial, Session, Target};
-use crate::store::device::{Device, TransportChoice};
 use crate::transport::Socket;
-use crate::wire::carrier::Carrier;
-
-/// What a connection test found.
-#[derive(Clone, Debug)]
-pub struct TestReport {
-    /// Every step of every attempt.
-    pub steps: Vec<StepTaken>,
-    /// The serial number of whoever answered, or why nobody did.
-    pub result: Result<Option<String>, Arc<Failure>>,
-}
-
-/// Who waits for a connection test.
-pub type Tester = Box<dyn FnOnce(Result<TestReport, Refusal>) + Send>;
-
-/// What the watcher is asked to do.
-pub(super) struct Inbox {
-    pub(super) readiness: Readiness,
-    /// guards: what the watcher has not looked at yet
-    tasks: Mutex<VecDeque<Task>>,
-    /// guards: who waits for the next attempt to connect to a device
-    testers: Mutex<HashMap<DeviceId, Vec<(Deadline, Tester)>>>,
-    next_key: AtomicUsize,
-}
-
-enum Task {
-    Dial { id: Option<DeviceId>, key: usize, target: Target, probe: Option<(Deadline, Tester)> },
-    KeepAlive { id: DeviceId, held: Held },
-    Overhear { id: DeviceId, held: Held },
-    Farewell { id: Option<DeviceId>, held: Held },
-}
 
 /// A conversation of the watcher's own.
 struct Talk {
@@ -80,83 +54,12 @@ pub(super) struct Watcher {
     last_sweep: Instant,
 }
 
-/// Probes have no slot; their keys begin where slots' will never reach.
-const PROBE_KEYS: usize = 1 << 40;
 /// The watcher wakes at least this often, to show that it lives.
 const BEAT: Duration = Duration::from_secs(1);
 /// How long it may take between two beats.
 const SILENCE: Duration = Duration::from_secs(15);
 /// How often the store is told who is there.
 const SWEEP: Duration = Duration::from_secs(60);
-
-impl Inbox {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self {
-            readiness: Readiness::new()?,
-            tasks: Mutex::default(),
-            testers: Mutex::default(),
-            next_key: AtomicUsize::new(PROBE_KEYS),
-        })
-    }
-
-    pub(super) fn dial(&self, device: &Arc<Device>, key: usize, prefer: Option<Carrier>) {
-        let target = match &device.endpoint {
-            Ok(endpoint) => {
-                let remembered = prefer.or(match device.facts.transport_used {
-                    Some(TransportChoice::Tcp) => Some(Carrier::Tcp),
-                    Some(TransportChoice::Udp) => Some(Carrier::Udp),
-                    _ => None,
-                });
-                let comm_key = endpoint.comm_key.clone();
-                Target { address: endpoint.address, comm_key, carriers: plan(endpoint.transport, remembered) }
-            }
-            // The machine never dials a device whose record is unusable.
-            Err(_) => return,
-        };
-        self.push(Task::Dial { id: Some(device.id.clone()), key, target, probe: None });
-    }
-
-    pub(super) fn keep_alive(&self, id: DeviceId, held: Held) {
-        self.push(Task::KeepAlive { id, held });
-    }
-
-    pub(super) fn overhear(&self, id: DeviceId, held: Held) {
-        self.push(Task::Overhear { id, held });
-    }
-
-    pub(super) fn farewell(&self, id: DeviceId, held: Held) {
-        self.push(Task::Farewell { id: Some(id), held });
-    }
-
-    pub(super) fn probe(&self, target: Target, deadline: Deadline, answer: Tester) {
-        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
-        self.push(Task::Dial { id: None, key, target, probe: Some((deadline, answer)) });
-    }
-
-    /// Notes somebody who waits for the next attempt to connect to a device.
-    pub(super) fn expect(&self, id: DeviceId, deadline: Deadline, answer: Tester) {
-        lock(&self.testers).entry(id).or_default().push((deadline, answer));
-    }
-
-    pub(super) fn wake(&self) {
-        self.readiness.wake();
-    }
-
-    fn push(&self, task: Task) {
-        lock(&self.tasks).push_back(task);
-        self.wake();
-    }
-}
-
-/// What to try, in which order: what worked the last time first.
-pub(super) fn plan(choice: TransportChoice, remembered: Option<Carrier>) -> Vec<Carrier> {
-    match (choice, remembered) {
-        (TransportChoice::Tcp, _) => vec![Carrier::Tcp],
-        (TransportChoice::Udp, _) => vec![Carrier::Udp],
-        (TransportChoice::Auto, Some(Carrier::Udp)) => vec![Carrier::Udp, Carrier::Tcp],
-        (TransportChoice::Auto, _) => vec![Carrier::Tcp, Carrier::Udp],
-    }
-}
 
 impl Watcher {
     pub(super) fn new(inner: Arc<Inner>, liveness: &Liveness) -> Self {

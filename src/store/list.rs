@@ -92,7 +92,8 @@ impl DeviceList {
     }
 }
 
-fn rank(id: &DeviceId) -> (bool, u64, &str) {
+/// Where an id stands: numbers by value, then texts by alphabet.
+pub(super) fn rank(id: &DeviceId) -> (bool, u64, &str) {
     match id.as_str().parse::<u64>() {
         Ok(number) => (false, number, id.as_str()),
         Err(_) => (true, 0, id.as_str()),

@@ -152,7 +152,7 @@ impl Owner {
         self.beat();
         match self.desk.next(self.next_due()) {
             Work::Job(job) => {
-                let result = self.work(job);
+                let result = self.work(*job);
                 self.shared.tell_subscribers();
                 self.desk.finish(Some(result));
             }

@@ -35,7 +35,7 @@ pub enum Place {
         /// `postgres://…` or `key=value …`.
         url: Secret<String>,
         /// Where in it.
-        attach: AttachSettings,
+        attach: Box<AttachSettings>,
     },
 }
 

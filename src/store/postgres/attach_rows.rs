@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::base::ids::DeviceId;
 use crate::store::device::{Device, Endpoint, Facts, SessionMode, Status, TransportChoice, Unusable};
 use crate::store::error::StoreError;
+use crate::store::list::rank;
 use crate::store::row::Word;
 use crate::store::rules;
 use crate::wire::comm_key::CommKey;
@@ -48,7 +49,7 @@ pub(super) fn devices(rows: Vec<AttachRow>) -> Vec<Device> {
         })
         .collect();
     let mut taken: HashMap<SocketAddr, DeviceId> = HashMap::new();
-    devices.sort_by(|a, b| order(&a.id).cmp(&order(&b.id)));
+    devices.sort_by(|a, b| rank(&a.id).cmp(&rank(&b.id)));
     for device in &mut devices {
         let Ok(endpoint) = &device.endpoint else { continue };
         if !device.enabled {
@@ -62,10 +63,6 @@ pub(super) fn devices(rows: Vec<AttachRow>) -> Vec<Device> {
         }
     }
     devices
-}
-
-fn order(id: &DeviceId) -> (u64, String) {
-    (id.as_str().parse().unwrap_or(u64::MAX), id.to_string())
 }
 
 fn device(row: AttachRow) -> Device {

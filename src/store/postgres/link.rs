@@ -182,13 +182,22 @@ fn bury_all(dead: &Receiver<Client>) {
 }
 
 fn parse(url: &Secret<String>) -> Result<Config, StoreError> {
+    let unreadable = || {
+        settings(
+            "the database URL cannot be read; it looks like postgres://user:password@host:5432/database, \
+             with special characters in the password written as %40 and so on",
+        )
+    };
+    // A second @ is one in the password, whose rest would be taken for a host and shown.
+    if url.expose().contains("://") && url.expose().matches('@').count() > 1 {
+        return Err(unreadable());
+    }
     // The parser's own words could quote a piece of the password.
-    let config = Config::from_str(url.expose()).map_err(|_| {
-        settings("the database URL cannot be read; it looks like postgres://user:password@host:5432/database, with special characters in the password written as %40 and so on")
-    })?;
+    let config = Config::from_str(url.expose()).map_err(|_| unreadable())?;
     if config.get_ssl_mode() == SslMode::Require {
         return Err(settings(
-            "sslmode=require needs TLS, which this program does not speak to PostgreSQL; use a Unix socket, loopback or a tunnel",
+            "sslmode=require needs TLS, which this program does not speak to PostgreSQL; use a Unix socket, \
+             loopback or a tunnel",
         ));
     }
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
@@ -209,7 +218,8 @@ fn describe(config: &Config) -> Result<String, StoreError> {
                 let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:%".contains(&b);
                 if !name.bytes().all(plain) {
                     return Err(settings(
-                        "the database URL's host is no host name; special characters in the password are written as %40 and so on",
+                        "the database URL's host is no host name; special characters in the password are written \
+                         as %40 and so on",
                     ));
                 }
                 write!(place, "{comma}{name}:{port}")

@@ -232,6 +232,10 @@ impl Owner {
 
     fn look_round(&mut self) {
         let now = self.clock.now();
+        // First what needs no database: the rest may take its time.
+        if now >= self.agenda.snapshot {
+            self.write_snapshot();
+        }
         if self.desk.take_reload() {
             self.agenda.stale = true;
             self.agenda.reload = self.agenda.reload.min(now.max(self.agenda.reload_floor));
@@ -243,9 +247,6 @@ impl Owner {
             self.save(false);
         }
         self.shared.tell_subscribers();
-        if now >= self.agenda.snapshot {
-            self.write_snapshot();
-        }
     }
 
     fn last_turn(&mut self) {

@@ -35,25 +35,28 @@ pub fn shared() -> &'static Cluster {
 impl Cluster {
     /// Makes and starts a server.
     pub fn start() -> Self {
-        let dir = tempfile::Builder::new().prefix("zkgate-pg-").tempdir().unwrap().keep();
-        let janitor = Command::new("sh")
-            .args(["-c", JANITOR, "janitor"])
-            .arg(&dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        if let Some((uid, gid)) = server_user() {
-            chown(&dir, Some(uid), Some(gid)).unwrap();
-        }
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
-        let made = command("initdb", &dir)
-            .args(["--no-sync", "--auth=trust", "--username=zkgate", "--encoding=UTF8", "--locale=C", "-D"])
-            .arg(dir.join("data"))
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        // initdb takes seconds, a copy of what it made does not.
+        static TEMPLATE: OnceLock<(PathBuf, Child)> = OnceLock::new();
+        let (template, _) = TEMPLATE.get_or_init(|| {
+            let (dir, janitor) = directory();
+            let made = command("initdb", &dir)
+                .args([
+                    "--no-sync",
+                    "--auth=trust",
+                    "--username=zkgate",
+                    "--encoding=UTF8",
+                    "--locale=C",
+                    "-D",
+                ])
+                .arg(dir.join("data"))
+                .output()
+                .unwrap();
+            assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+            (dir, janitor)
+        });
+        let (dir, janitor) = directory();
+        let copied = Command::new("cp").arg("-a").arg(template.join("data")).arg(&dir).status().unwrap();
+        assert!(copied.success());
         let cluster = Self { dir, server: Mutex::new(None), databases: AtomicU32::new(0), janitor };
         cluster.resume();
         cluster
@@ -162,6 +165,24 @@ if read -r pid <"$1/data/postmaster.pid"; then kill -CONT "$pid"; kill -QUIT "$p
 while kill -0 "$pid"; do sleep 0.1; done
 rm -rf "$1"
 "#;
+
+/// A directory for a server, and the janitor who clears it away.
+fn directory() -> (PathBuf, Child) {
+    let dir = tempfile::Builder::new().prefix("zkgate-pg-").tempdir().unwrap().keep();
+    let janitor = Command::new("sh")
+        .args(["-c", JANITOR, "janitor"])
+        .arg(&dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    if let Some((uid, gid)) = server_user() {
+        chown(&dir, Some(uid), Some(gid)).unwrap();
+    }
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+    (dir, janitor)
+}
 
 /// The server refuses to run as root; whom to run it as then.
 fn server_user() -> Option<(u32, u32)> {

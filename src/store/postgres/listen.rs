@@ -43,10 +43,16 @@ fn keep_listening(link: &Link, channel: &str, desk: &Desk, stopped: &Receiver<()
     let mut pause = PAUSES.0;
     let mut told = false;
     loop {
-        let listened = listen_once(link, channel, desk, stopped, || {
+        let mut was_listening = false;
+        let listened = listen_once(link, channel, desk, stopped, || was_listening = true);
+        if was_listening {
             pause = PAUSES.0;
             told = false;
-        });
+        }
+        if was_listening && listened.is_err() {
+            // Most likely the database is gone, and this is the first to notice.
+            desk.ask_reload();
+        }
         match listened {
             Ok(()) => return,
             Err(error) if told => log::debug!("listening on {channel:?}: {}", explain(&error)),

@@ -77,6 +77,16 @@ impl Store {
                 remote(&settings, StoreKind::Attached, source, Box::new(backend), listener)
             }
         };
+        Self::start(parts, desk, &settings, clock, liveness)
+    }
+
+    fn start(
+        parts: Parts,
+        desk: Arc<Desk>,
+        settings: &StoreSettings,
+        clock: Arc<dyn Clock>,
+        liveness: &Liveness,
+    ) -> Result<Arc<Self>, StoreError> {
         let health = Health::new(parts.kind, parts.place, clock.wall());
         if !parts.stale {
             health.set_loaded();
@@ -293,3 +303,7 @@ fn start(
     threads::spawn(name, stack, body)
         .map_err(|error| StoreError::Unusable { cause: format!("thread {name}: {error}") })
 }
+
+#[cfg(test)]
+#[path = "handle_tests.rs"]
+mod tests;

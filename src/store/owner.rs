@@ -150,7 +150,8 @@ impl Owner {
 
     fn turn(&mut self) -> bool {
         self.beat();
-        match self.desk.next(self.next_due()) {
+        let due = self.next_due();
+        match self.desk.next(due) {
             Work::Job(job) => {
                 let result = self.work(*job);
                 self.shared.tell_subscribers();
@@ -170,15 +171,15 @@ impl Owner {
         pulse.beat(now);
     }
 
-    fn next_due(&self) -> Instant {
-        let agenda = &self.agenda;
-        let mut due = agenda.reload;
+    fn next_due(&mut self) -> Instant {
+        let mut due = self.agenda.reload;
         let writing = self.shared.health.has_fault(Area::Writing);
         if writing || self.desk.has_observed() || self.observations.any_due(self.clock.now()) {
-            due = due.min(agenda.save);
+            due = due.min(self.agenda.save);
         }
-        if self.snapshot.as_ref().is_some_and(|snapshot| snapshot.differs(&self.shared.list())) {
-            due = due.min(agenda.snapshot);
+        let list = self.shared.list();
+        if self.snapshot.as_mut().is_some_and(|snapshot| snapshot.differs(&list)) {
+            due = due.min(self.agenda.snapshot);
         }
         due
     }
@@ -217,6 +218,7 @@ impl Owner {
             Ok(_) => self.shared.health.well(Area::Writing, now),
             Err(error) if error.blames_the_database() => {
                 self.shared.health.fault(Area::Writing, &error.to_string(), now);
+                self.agenda.save = self.clock.now() + RETRY;
                 self.agenda.stale = true;
                 self.agenda.reload = self.agenda.reload.min(self.clock.now() + RELOAD_PACE);
             }
@@ -363,10 +365,11 @@ impl Owner {
 
     fn write_snapshot(&mut self) {
         let list = self.shared.list();
-        let Some(snapshot) = self.snapshot.as_mut().filter(|snapshot| snapshot.differs(&list)) else {
-            return;
-        };
         let wall = self.clock.wall();
+        let Some(snapshot) = &mut self.snapshot else { return };
+        if !snapshot.differs(&list) {
+            return;
+        }
         match snapshot.write(&list, wall) {
             Ok(()) => {
                 self.agenda.snapshot = self.clock.now() + SNAPSHOT_PACE;

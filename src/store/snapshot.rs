@@ -82,13 +82,20 @@ impl Snapshot {
     }
 
     /// Whether this list is worth writing: more than "last seen" differs from what is on disk.
-    pub(super) fn differs(&self, list: &Arc<DeviceList>) -> bool {
+    pub(super) fn differs(&mut self, list: &Arc<DeviceList>) -> bool {
         let Some(written) = &self.written else { return true };
+        if written.revision() == list.revision() {
+            return false;
+        }
         let same = |a: &Arc<Device>, b: &Arc<Device>| {
             Arc::ptr_eq(a, b) || **a == Device { last_seen: a.last_seen, ..(**b).clone() }
         };
-        written.revision() != list.revision()
-            && (written.len() != list.len() || !written.iter().zip(list.iter()).all(|(a, b)| same(a, b)))
+        if written.len() != list.len() || !written.iter().zip(list.iter()).all(|(a, b)| same(a, b)) {
+            return true;
+        }
+        // As good as written; the next comparison is with this one, and cheap.
+        self.written = Some(Arc::clone(list));
+        false
     }
 
     /// Writes it beside the old one, then puts it in its place.
@@ -232,14 +239,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut snapshot = Snapshot::new(dir.path(), "db".into());
         snapshot.write(&list(1), SystemTime::now()).unwrap();
-        let change = |edit: fn(&mut Device)| {
+        let change = |revision, edit: fn(&mut Device)| {
             let mut device = (**list(1).iter().next().unwrap()).clone();
             edit(&mut device);
-            Arc::new(list(1).with(Arc::new(device)))
+            Arc::new(list(revision).with(Arc::new(device)))
         };
-        assert!(!snapshot.differs(&change(|device| device.last_seen = None)));
-        assert!(snapshot.differs(&change(|device| device.status = Status::Up)));
-        assert!(snapshot.differs(&Arc::new(list(1).without(&DeviceId::from(1)))));
+        assert!(!snapshot.differs(&change(5, |device| device.last_seen = None)));
+        assert!(snapshot.differs(&change(6, |device| device.status = Status::Up)));
+        assert!(snapshot.differs(&Arc::new(list(7).without(&DeviceId::from(1)))));
     }
 
     #[test]

@@ -21,5 +21,6 @@
 //! | [`base`] | leaves: deadlines, clocks, secrets, ids |
 
 pub mod base;
+pub mod http;
 pub mod store;
 pub mod wire;

@@ -25,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod device;
 pub mod dialog;
+pub mod http;
 pub mod ops;
 pub mod registry;
 pub mod store;

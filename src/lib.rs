@@ -28,6 +28,7 @@ pub mod dialog;
 pub mod http;
 pub mod ops;
 pub mod registry;
+pub mod simulator;
 pub mod store;
 pub mod transport;
 pub mod wire;

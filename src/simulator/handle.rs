@@ -1,0 +1,152 @@
+//! One simulated device as the program that runs it sees it: the truth to compare with, and the hands to
+//! intervene.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::device_clock::{DeviceClock, date_time};
+use super::fault::Fault;
+use super::lock;
+use super::net::{How, Order, ShardLink, Shared};
+use super::outgoing::Outgoing;
+use super::{Counters, profile::Answering};
+use crate::wire::clock_word::{CivilTime, PossibleTime};
+use crate::wire::record::UserId;
+use crate::wire::record::punch::Punch;
+use crate::wire::record::user::User;
+
+/// A running device. Cheap to clone; it outlives its simulator as a memory of it.
+#[derive(Clone, Debug)]
+pub struct DeviceHandle {
+    shared: Arc<Shared>,
+    link: Arc<ShardLink>,
+}
+
+impl DeviceHandle {
+    pub(super) fn new(shared: Arc<Shared>, link: Arc<ShardLink>) -> Self {
+        Self { shared, link }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// Whether it answers over TCP as a device does.
+    #[must_use]
+    pub fn speaks_tcp(&self) -> bool {
+        lock(&self.shared.state).model.traits().tcp == Answering::Device
+    }
+
+    /// Whether it answers over UDP.
+    #[must_use]
+    pub fn speaks_udp(&self) -> bool {
+        self.shared.udp
+    }
+
+    /// `SIM0000000001` and counting.
+    #[must_use]
+    pub fn serial_number(&self) -> String {
+        lock(&self.shared.state).model.identity().serial_number()
+    }
+
+    /// Makes something go wrong from now on, in addition to what already does.
+    pub fn set_fault(&self, fault: Fault) {
+        lock(&self.shared.state).faults.add(fault);
+        self.link.order_and_wait(Order::Settle(self.shared.place));
+    }
+
+    /// Makes everything right again, except for connections that are already lost.
+    pub fn clear_faults(&self) {
+        {
+            let mut state = lock(&self.shared.state);
+            state.faults.clear();
+            state.model.warps.clear();
+            state.model.answers_strangers = false;
+        }
+        self.link.order_and_wait(Order::Settle(self.shared.place));
+    }
+
+    /// Restarts the device: all connections are reset, new ones are refused for `away`, all sessions are
+    /// forgotten.
+    pub fn reboot(&self, away: Duration) {
+        self.link.order_and_wait(Order::Reboot(self.shared.place, away));
+    }
+
+    /// Closes all connections and listens on.
+    pub fn drop_connections(&self, how: How) {
+        self.link.order_and_wait(Order::Drop(self.shared.place, how));
+    }
+
+    /// Somebody is verified at the device: a record at its present, and an event to every session that
+    /// registered. `None` while the device is disabled.
+    #[must_use = "nobody can punch at a disabled device"]
+    pub fn punch(&self, user_id: UserId, punch_state: u8, verify_mode: u8) -> Option<Punch> {
+        let mut events: Vec<Outgoing> = Vec::new();
+        let now = Instant::now();
+        let punch = lock(&self.shared.state).model.punch(user_id, punch_state, verify_mode, now, &mut events);
+        if !events.is_empty() {
+            self.link.order(Order::Send(self.shared.place, events));
+        }
+        punch
+    }
+
+    /// Creates a user or overwrites the one with the same uid; `false` when the table is full.
+    pub fn add_user(&self, user: User) -> bool {
+        lock(&self.shared.state).model.put_user(user)
+    }
+
+    /// Replaces all users.
+    pub fn set_users(&self, users: &[User]) {
+        lock(&self.shared.state).model.set_users(users);
+    }
+
+    /// Replaces the whole log.
+    pub fn set_punches(&self, punches: &[Punch]) {
+        lock(&self.shared.state).model.set_punches(punches);
+    }
+
+    /// The users as a client should read them.
+    #[must_use]
+    pub fn users(&self) -> Vec<User> {
+        lock(&self.shared.state).model.users().to_vec()
+    }
+
+    /// The punches as a client should read them, in the order of the log.
+    #[must_use]
+    pub fn punches(&self) -> Vec<Punch> {
+        lock(&self.shared.state).model.punches().to_vec()
+    }
+
+    /// What the device's clock shows.
+    #[must_use]
+    pub fn clock(&self) -> CivilTime {
+        lock(&self.shared.state).model.clock().word(Instant::now()).fields()
+    }
+
+    /// Sets the device's clock, which runs on from there.
+    pub fn set_clock(&self, time: PossibleTime) {
+        let clock = DeviceClock::showing(date_time(time), Instant::now());
+        lock(&self.shared.state).model.set_clock(clock);
+    }
+
+    /// Whether people cannot use the device: it was disabled and not enabled again.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        lock(&self.shared.state).model.is_disabled(Instant::now())
+    }
+
+    /// How many sessions the device knows of now.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        lock(&self.shared.state).model.session_count()
+    }
+
+    /// What it has been through.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        lock(&self.shared.state).model.counters().clone()
+    }
+}

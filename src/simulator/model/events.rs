@@ -1,0 +1,150 @@
+//! What a device says unasked: punches as they happen, to every session that registered for them.
+//!
+//! An event that is not acknowledged is sent once more, then given up. Events are never a substitute for the
+//! log: every punch is in the log first.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{DeviceModel, Exchange};
+use crate::simulator::outgoing::{Body, Outgoing, Peer, Role};
+use crate::simulator::population::stored_punch;
+use crate::wire::bytes::Reader;
+use crate::wire::clock_word::PossibleTime;
+use crate::wire::command::Command;
+use crate::wire::event::{ATTLOG, FINGER};
+use crate::wire::record::UserId;
+use crate::wire::record::punch::Punch;
+
+/// The most events waiting for an acknowledgement in one session; the oldest give way.
+const PENDING_CEILING: usize = 32;
+
+/// An event that was sent and may have to be sent again.
+#[derive(Debug)]
+pub(super) struct Pending {
+    event: Outgoing,
+    /// When it is sent again.
+    due: Instant,
+}
+
+impl DeviceModel {
+    pub(super) fn register(&mut self, ex: Exchange, payload: &[u8], out: &mut Vec<Outgoing>) {
+        let mask = Reader::new(payload).u32().ok();
+        if let (Some(mask), Some(session)) = (mask, self.sessions.get_mut(&ex.peer)) {
+            session.mask = mask;
+            if mask == 0 {
+                session.unacknowledged.clear();
+            }
+        }
+        ex.done(mask.is_some(), out);
+    }
+
+    pub(super) fn acknowledged(&mut self, peer: Peer) {
+        let acknowledged = self.sessions.get_mut(&peer).and_then(|s| s.unacknowledged.pop_front());
+        self.counters.event_acks += u64::from(acknowledged.is_some());
+    }
+
+    /// Somebody stands before the device and is verified: a record at the device's present, and its events.
+    ///
+    /// `None` while the device is disabled: nobody can punch then.
+    pub(crate) fn punch(
+        &mut self,
+        user_id: UserId,
+        punch_state: u8,
+        verify_mode: u8,
+        now: Instant,
+        out: &mut Vec<Outgoing>,
+    ) -> Option<Punch> {
+        if self.is_disabled(now) {
+            return None;
+        }
+        let uid = self.uid_of(&user_id);
+        let time = self.clock.word(now);
+        let punch = Punch { user_id, uid, time, punch_state, verify_mode, work_code: 0 };
+        let stored = stored_punch(&punch, self.traits.punches);
+        Arc::make_mut(&mut self.punches).push(stored);
+        let payload = event_payload(self.traits.event, &punch);
+        let repeat = self.event_repeat;
+        for (peer, session) in &mut self.sessions {
+            if session.mask & u32::from(ATTLOG) == 0 {
+                continue;
+            }
+            let event = event(*peer, ATTLOG, payload.clone());
+            if let Some(repeat) = repeat {
+                if session.unacknowledged.len() >= PENDING_CEILING {
+                    session.unacknowledged.pop_front();
+                }
+                session.unacknowledged.push_back(Pending { event: event.clone(), due: now + repeat });
+            }
+            self.counters.events += 1;
+            out.push(event);
+        }
+        Some(stored)
+    }
+
+    /// Sends again what was not acknowledged in time.
+    pub(crate) fn repeat_events(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
+        for session in self.sessions.values_mut() {
+            while session.unacknowledged.front().is_some_and(|pending| pending.due <= now) {
+                if let Some(pending) = session.unacknowledged.pop_front() {
+                    self.counters.events += 1;
+                    out.push(pending.event);
+                }
+            }
+        }
+    }
+
+    /// When [`DeviceModel::repeat_events`] has something to do.
+    pub(crate) fn next_repeat(&self) -> Option<Instant> {
+        self.sessions.values().filter_map(|session| Some(session.unacknowledged.front()?.due)).min()
+    }
+
+    /// An event that tells nothing new: the last punch once more, or a finger if there is none.
+    pub(crate) fn stray_event(&self, peer: Peer) -> Outgoing {
+        match self.punches.rows().last() {
+            Some(punch) => event(peer, ATTLOG, event_payload(self.traits.event, &self.named(punch))),
+            None => event(peer, FINGER, Vec::new()),
+        }
+    }
+
+    /// The punch with both user id and uid, as far as the user table knows them.
+    fn named(&self, punch: &Punch) -> Punch {
+        let by_uid = |uid| self.users.rows().iter().find(|user| user.uid == uid).map(|user| user.user_id);
+        match punch.uid {
+            Some(uid) if punch.user_id.is_empty() => {
+                Punch { user_id: by_uid(uid).unwrap_or_else(|| UserId::from_number(uid.into())), ..*punch }
+            }
+            None => Punch { uid: self.uid_of(&punch.user_id), ..*punch },
+            Some(_) => *punch,
+        }
+    }
+
+    fn uid_of(&self, user_id: &UserId) -> Option<u16> {
+        self.users.rows().iter().find(|user| user.user_id == *user_id).map(|user| user.uid)
+    }
+}
+
+fn event(peer: Peer, code: u16, payload: Vec<u8>) -> Outgoing {
+    Outgoing {
+        peer,
+        request: Command::REG_EVENT,
+        role: Role::Event,
+        command: Command::REG_EVENT,
+        session: code,
+        reply: 0,
+        body: Body::Bytes(payload),
+    }
+}
+
+/// A punch in the event layout of this many bytes.
+fn event_payload(length: usize, punch: &Punch) -> Vec<u8> {
+    let mut payload = match length {
+        10 | 14 => punch.uid.unwrap_or_default().to_le_bytes().to_vec(),
+        12 => punch.user_id.to_number().unwrap_or_default().to_le_bytes().to_vec(),
+        _ => punch.user_id.field().to_vec(),
+    };
+    payload.extend_from_slice(&[punch.verify_mode, punch.punch_state]);
+    payload.extend_from_slice(&punch.time.time().map_or([0, 1, 1, 0, 0, 0], PossibleTime::to_six));
+    payload.resize(length, 0);
+    payload
+}

@@ -1,0 +1,419 @@
+//! A device without sockets: packets in, packets out, the time as an argument.
+//!
+//! The model is honest: it follows the protocol as its profile speaks it, checks session ids and comm keys, and
+//! never misbehaves. What goes wrong is put on top of its answers by [`fault`](super::fault). Connections are
+//! known to it as peers, nothing more.
+
+mod bulk;
+mod edit;
+mod events;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::config::{Concurrency, Config};
+use super::counters::Counters;
+use super::device_clock::DeviceClock;
+use super::fault::Warp;
+use super::outgoing::{Body, Outgoing, Peer, Role};
+use super::population::Population;
+use super::profile::Traits;
+use super::tables::{Operation, Table, Template};
+use crate::wire::bytes::Reader;
+use crate::wire::comm_key::CommKey;
+use crate::wire::command::Command;
+use crate::wire::packet::Packet;
+use crate::wire::record::punch::Punch;
+use crate::wire::record::user::User;
+
+/// One simulated device.
+#[derive(Debug)]
+pub(crate) struct DeviceModel {
+    traits: Traits,
+    identity: Identity,
+    key: CommKey,
+    concurrency: Concurrency,
+    direct_limit: usize,
+    event_repeat: Option<Duration>,
+    clock: DeviceClock,
+    users: Arc<Table<User>>,
+    punches: Arc<Table<Punch>>,
+    templates: Arc<Table<Template>>,
+    operations: Table<Operation>,
+    options: BTreeMap<String, String>,
+    sessions: HashMap<Peer, Session>,
+    next_session: u16,
+    disabled: Disabled,
+    counters: Counters,
+    /// What a fault does to the images of tables; empty on an honest device.
+    pub(crate) warps: Vec<Warp>,
+    /// Whether a packet of an unknown session is answered with 2005 instead of silence.
+    pub(crate) answers_strangers: bool,
+}
+
+/// What is the same for the whole life of a device and different for each.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// Counts from 1.
+    pub(crate) number: usize,
+    pub(crate) address: std::net::SocketAddr,
+}
+
+impl Identity {
+    pub(crate) fn serial_number(&self) -> String {
+        format!("SIM{:010}", self.number)
+    }
+}
+
+/// What a device does beyond answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing.
+    Nothing,
+    /// It restarts after the answer.
+    Restart,
+    /// It goes off after the answer.
+    PowerOff,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Disabled {
+    No,
+    Yes,
+    Until(Instant),
+}
+
+/// One conversation after `CMD_CONNECT`.
+#[derive(Debug)]
+struct Session {
+    id: u16,
+    authenticated: bool,
+    last_heard: Instant,
+    /// Which events it wants.
+    mask: u32,
+    unacknowledged: VecDeque<events::Pending>,
+    buffer: Option<Arc<Vec<u8>>>,
+    upload: bulk::Upload,
+}
+
+/// The request being answered.
+#[derive(Clone, Copy, Debug)]
+struct Exchange {
+    peer: Peer,
+    session: u16,
+    request: Command,
+    reply: u16,
+}
+
+impl DeviceModel {
+    /// The most sessions remembered; the one silent for longest gives way.
+    const SESSIONS_CEILING: usize = 64;
+    /// After this long a silent UDP client no longer keeps others from connecting.
+    const UDP_PATIENCE: Duration = Duration::from_secs(60);
+
+    pub(crate) fn new(
+        config: &Config,
+        identity: Identity,
+        population: &Population,
+        clock: DeviceClock,
+        now: Instant,
+    ) -> Self {
+        let number = u64::try_from(identity.number).unwrap_or_default();
+        let first = fastrand::Rng::with_seed(config.seed.wrapping_add(number)).u16(1..);
+        Self {
+            traits: config.profile.traits(),
+            key: config.comm_key.clone(),
+            concurrency: config.concurrency,
+            direct_limit: config.direct_limit,
+            event_repeat: config.event_repeat,
+            clock,
+            users: Arc::clone(&population.users),
+            punches: Arc::clone(&population.punches),
+            templates: Arc::clone(&population.templates),
+            operations: Table::new((), vec![Operation { code: Operation::POWER_ON, time: clock.word(now) }]),
+            options: BTreeMap::new(),
+            sessions: HashMap::new(),
+            next_session: config.first_session.unwrap_or(first),
+            disabled: Disabled::No,
+            counters: Counters::default(),
+            warps: Vec::new(),
+            answers_strangers: false,
+            identity,
+        }
+    }
+
+    /// Answers one packet.
+    pub(crate) fn handle(
+        &mut self,
+        peer: Peer,
+        packet: &Packet<'_>,
+        now: Instant,
+        out: &mut Vec<Outgoing>,
+    ) -> Effect {
+        *self.counters.commands.entry(packet.command.0).or_default() += 1;
+        let ex = Exchange { peer, session: packet.session, request: packet.command, reply: packet.reply };
+        if packet.command == Command::CONNECT {
+            self.connect(ex, now, out);
+            return Effect::Nothing;
+        }
+        let Some(session) = self.sessions.get_mut(&peer) else {
+            self.stranger(ex, out);
+            return Effect::Nothing;
+        };
+        if session.id != packet.session {
+            self.stranger(ex, out);
+            return Effect::Nothing;
+        }
+        session.last_heard = now;
+        if !session.authenticated && packet.command != Command::AUTH {
+            ex.say(Command::ACK_UNAUTH, out);
+            return Effect::Nothing;
+        }
+        self.answer(ex, packet.payload, now, out)
+    }
+
+    /// The table of what can be asked.
+    fn answer(&mut self, ex: Exchange, payload: &[u8], now: Instant, out: &mut Vec<Outgoing>) -> Effect {
+        match ex.request {
+            Command::AUTH => self.authenticate(ex, payload, out),
+            Command::EXIT => {
+                self.sessions.remove(&ex.peer);
+                self.counters.exits += 1;
+                ex.say(Command::ACK_OK, out);
+            }
+            Command::ENABLEDEVICE => {
+                self.disabled = Disabled::No;
+                ex.say(Command::ACK_OK, out);
+            }
+            Command::DISABLEDEVICE => {
+                let seconds = Reader::new(payload).u32().ok().filter(|seconds| *seconds > 0);
+                self.disabled = seconds.map_or(Disabled::Yes, |seconds| {
+                    Disabled::Until(now + Duration::from_secs(seconds.min(86_400).into()))
+                });
+                ex.say(Command::ACK_OK, out);
+            }
+            Command::RESTART => {
+                ex.say(Command::ACK_OK, out);
+                return Effect::Restart;
+            }
+            Command::POWEROFF => {
+                ex.say(Command::ACK_OK, out);
+                return Effect::PowerOff;
+            }
+            Command::REFRESHDATA
+            | Command::REFRESHOPTION
+            | Command::TESTVOICE
+            | Command::STARTVERIFY
+            | Command::CANCELCAPTURE
+            | SLEEP
+            | RESUME
+            | ENABLE_CLOCK
+            | WRITE_LCD
+            | CLEAR_LCD => ex.say(Command::ACK_OK, out),
+            Command::STARTENROLL => ex.say(Command::ACK_ERROR, out),
+            Command::UNLOCK => self.unlock(ex, payload, now, out),
+            Command::DOORSTATE_RRQ => ex.give(vec![0], out),
+            Command::STATE_RRQ => out.push(ex.packet(Command::ACK_OK, 0, Body::Bytes(Vec::new()))),
+            Command::GET_VERSION => {
+                ex.give([self.traits.version.as_bytes(), &[0]].concat(), out);
+            }
+            Command::GET_PINWIDTH => ex.give(vec![9], out),
+            Command::GET_FREE_SIZES => ex.give(self.sizes().emit(self.traits.size_words), out),
+            Command::OPTIONS_RRQ => self.read_option(ex, payload, out),
+            Command::OPTIONS_WRQ => self.write_option(ex, payload, out),
+            Command::GET_TIME => ex.give(self.clock.word(now).0.to_le_bytes().to_vec(), out),
+            Command::SET_TIME => self.set_time(ex, payload, now, out),
+            Command::REG_EVENT => self.register(ex, payload, out),
+            Command::ACK_OK => self.acknowledged(ex.peer),
+            Command::USER_WRQ => self.write_user(ex, payload, out),
+            Command::DELETE_USER => self.delete_user(ex, payload, out),
+            DELETE_USERTEMP => self.delete_template(ex, payload, out),
+            DELETE_FINGER => self.delete_finger(ex, payload, out),
+            Command::CLEAR_ADMIN => self.clear_administrators(ex, out),
+            Command::CLEAR_ATTLOG => self.clear(ex, &[edit::ATTENDANCE], now, out),
+            CLEAR_OPLOG => self.clear(ex, &[edit::OPERATIONS], now, out),
+            Command::CLEAR_DATA => self.clear(ex, payload, now, out),
+            Command::DATA_WRRQ if self.traits.buffered => self.prepare(ex, payload, out),
+            Command::DATA_RDY if self.traits.buffered => self.read_chunk(ex, payload, out),
+            Command::FREE_DATA => self.free(ex, out),
+            Command::USERTEMP_RRQ
+            | Command::ATTLOG_RRQ
+            | Command::OPLOG_RRQ
+            | Command::DB_RRQ
+            | Command::TEMPLATE_RRQ => self.read_direct(ex, payload, out),
+            Command::PREPARE_DATA => self.begin_upload(ex, payload, out),
+            Command::DATA => self.continue_upload(ex, payload, out),
+            CHECKSUM_BUFFER => self.upload_checksum(ex, out),
+            TMP_WRITE => self.store_template(ex, payload, out),
+            SAVE_USERS => self.store_users(ex, out),
+            _ => ex.say(Command::ACK_UNKNOWN, out),
+        }
+        Effect::Nothing
+    }
+
+    fn connect(&mut self, ex: Exchange, now: Instant, out: &mut Vec<Outgoing>) {
+        if self.traits.secure {
+            out.push(ex.packet(Command::ACK_SECURE, 0, Body::Bytes(Vec::new())));
+            return;
+        }
+        if ex.peer.is_udp() && !self.sessions.contains_key(&ex.peer) && !self.makes_room(now) {
+            return;
+        }
+        let known = self.sessions.get(&ex.peer).map(|session| session.id);
+        let id = known.unwrap_or_else(|| self.fresh_id());
+        let asks = self.traits.asks_key || self.key.is_set();
+        self.sessions.insert(ex.peer, Session::new(id, !asks, now));
+        self.counters.sessions += 1;
+        let ex = Exchange { session: id, ..ex };
+        ex.say(if asks { Command::ACK_UNAUTH } else { Command::ACK_OK }, out);
+    }
+
+    fn fresh_id(&mut self) -> u16 {
+        let id = self.next_session;
+        // 0 is what a client without a session sends.
+        self.next_session = id.checked_add(1).unwrap_or(1);
+        id
+    }
+
+    /// Whether a further UDP client may connect; forgets whoever has to give way.
+    fn makes_room(&mut self, now: Instant) -> bool {
+        let alone = self.concurrency != Concurrency::Unlimited;
+        let polite = matches!(self.concurrency, Concurrency::RefuseSecond | Concurrency::IgnoreSecond);
+        if polite {
+            let recent = |s: &Session| now.saturating_duration_since(s.last_heard) < Self::UDP_PATIENCE;
+            self.sessions.retain(|peer, session| !peer.is_udp() || recent(session));
+            return self.sessions.is_empty();
+        }
+        while self.sessions.len() >= if alone { 1 } else { Self::SESSIONS_CEILING } {
+            let oldest = self.sessions.iter().min_by_key(|(_, session)| session.last_heard);
+            let Some(peer) = oldest.map(|(peer, _)| *peer) else { break };
+            self.sessions.remove(&peer);
+        }
+        true
+    }
+
+    fn stranger(&mut self, ex: Exchange, out: &mut Vec<Outgoing>) {
+        // Session 0 is a command before `CMD_CONNECT`; another number is a session that is not known any more.
+        let silent = ex.session != 0 && !self.answers_strangers;
+        if silent || self.traits.secure || ex.request == Command::ACK_OK {
+            self.counters.ignored += 1;
+        } else {
+            ex.say(Command::ACK_UNAUTH, out);
+        }
+    }
+
+    fn authenticate(&mut self, ex: Exchange, payload: &[u8], out: &mut Vec<Outgoing>) {
+        let scrambled = payload.first_chunk::<4>();
+        let right = scrambled.is_some_and(|bytes| self.key.accepts(ex.session, *bytes));
+        if let Some(session) = self.sessions.get_mut(&ex.peer) {
+            session.authenticated |= right;
+        }
+        self.counters.auth_failures += u64::from(!right);
+        ex.say(if right { Command::ACK_OK } else { Command::ACK_UNAUTH }, out);
+    }
+
+    /// Forgets a conversation: its connection is gone.
+    pub(crate) fn forget(&mut self, peer: Peer) {
+        self.sessions.remove(&peer);
+    }
+
+    /// Forgets everything that a restart forgets.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.sessions.clear();
+        self.disabled = Disabled::No;
+        self.counters.restarts += 1;
+        self.operations.push(Operation { code: Operation::POWER_ON, time: self.clock.word(now) });
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn traits(&self) -> Traits {
+        self.traits
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    pub(crate) fn users(&self) -> &[User] {
+        self.users.rows()
+    }
+
+    pub(crate) fn punches(&self) -> &[Punch] {
+        self.punches.rows()
+    }
+
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether people cannot use the device.
+    pub(crate) fn is_disabled(&self, now: Instant) -> bool {
+        match self.disabled {
+            Disabled::No => false,
+            Disabled::Yes => true,
+            Disabled::Until(end) => now < end,
+        }
+    }
+
+    pub(crate) fn clock(&self) -> DeviceClock {
+        self.clock
+    }
+
+    pub(crate) fn set_clock(&mut self, clock: DeviceClock) {
+        self.clock = clock;
+    }
+}
+
+impl Session {
+    fn new(id: u16, authenticated: bool, now: Instant) -> Self {
+        Self {
+            id,
+            authenticated,
+            last_heard: now,
+            mask: 0,
+            unacknowledged: VecDeque::new(),
+            buffer: None,
+            upload: bulk::Upload::None,
+        }
+    }
+}
+
+impl Exchange {
+    fn packet(self, command: Command, session: u16, body: Body) -> Outgoing {
+        let (peer, request, reply) = (self.peer, self.request, self.reply);
+        Outgoing { peer, request, role: Role::Reply, command, session, reply, body }
+    }
+
+    /// Answers without data.
+    fn say(self, command: Command, out: &mut Vec<Outgoing>) {
+        out.push(self.packet(command, self.session, Body::Bytes(Vec::new())));
+    }
+
+    /// Answers "done" with data.
+    fn give(self, payload: Vec<u8>, out: &mut Vec<Outgoing>) {
+        out.push(self.packet(Command::ACK_OK, self.session, Body::Bytes(payload)));
+    }
+}
+
+const DELETE_USERTEMP: Command = Command(19);
+const CLEAR_OPLOG: Command = Command(33);
+const ENABLE_CLOCK: Command = Command(57);
+const WRITE_LCD: Command = Command(66);
+const CLEAR_LCD: Command = Command(67);
+const TMP_WRITE: Command = Command(87);
+const SAVE_USERS: Command = Command(110);
+const CHECKSUM_BUFFER: Command = Command(119);
+const DELETE_FINGER: Command = Command(134);
+const SLEEP: Command = Command(1006);
+const RESUME: Command = Command(1007);

@@ -1,0 +1,7 @@
+//! The simulator as a client meets it: raw sockets, no client of this crate.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+#[path = "simulator/honest.rs"]
+mod honest;
+#[path = "simulator/raw.rs"]
+mod raw;

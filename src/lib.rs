@@ -21,6 +21,14 @@
 //! | [`base`] | leaves: deadlines, clocks, secrets, ids |
 
 pub mod base;
+pub mod cli;
+pub mod config;
+pub mod device;
+pub mod dialog;
+pub mod http;
+pub mod ops;
+pub mod registry;
 pub mod simulator;
 pub mod store;
+pub mod transport;
 pub mod wire;

@@ -186,9 +186,9 @@ mod tests {
     fn what_a_client_decodes_is_what_the_rows_say() {
         for profile in [Profile::OldUdp, Profile::Bw16Udp, Profile::Tft, Profile::Vl49] {
             let made = Population::generate(&config(profile), present());
-            let users = UserTable::parse(&made.users.image(), Some(300)).unwrap();
+            let users = UserTable::parse(made.users.image().to_vec(), Some(300)).unwrap();
             assert_eq!(users.iter().collect::<Vec<_>>(), made.users.rows(), "{profile}");
-            let punches = PunchTable::parse(&made.punches.image(), Some(1000), pack(present())).unwrap();
+            let punches = PunchTable::parse(made.punches.image().to_vec(), Some(1000), pack(present())).unwrap();
             assert_eq!(punches.iter().collect::<Vec<_>>(), made.punches.rows(), "{profile}");
         }
     }

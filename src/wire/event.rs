@@ -1,12 +1,13 @@
 //! What a device says unasked: `CMD_REG_EVENT` packets.
 //!
 //! The session field carries the event's code; the payload's length tells the layout.
-//! Source: public protocol descriptions; the 32-byte punch is captured, the others are reported.
+//! Source: public protocol descriptions; the 32-byte punch and the score are captured, the others are reported.
 
 use super::bytes::Reader;
 use super::clock_word::CivilTime;
 use super::packet::Packet;
 use super::record::UserId;
+use super::text::FixedText;
 
 /// An event, as far as it could be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,16 @@ pub enum Event {
     Punch(LivePunch),
     /// A finger was placed on the sensor.
     Finger,
-    /// Anything else: its code and how many bytes came with it.
+    /// How good the sample of the placed finger is: 0 or 100.
+    Score(u8),
+    /// The end of an enrolment.
+    Enrolment(Enrolment),
+    /// Somebody tried to be verified: their uid, or `None` for somebody whom the device does not know.
+    Verification(Option<u32>),
+    /// The device or somebody at it raises an alarm.
+    Alarm(Alarm),
+    /// Anything else, also a known code with a payload of no known layout: its code and how many bytes came
+    /// with it.
     Other {
         /// The session field.
         code: u16,
@@ -51,20 +61,132 @@ pub enum Who {
     Uid(u16),
 }
 
+/// How the enrolment of a finger ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enrolment {
+    /// The device has the finger.
+    Done {
+        /// Bytes of the new template.
+        template_size: u16,
+        /// Whose.
+        user_id: UserId,
+        /// Which finger, 0 to 9.
+        finger: u8,
+    },
+    /// It has not: 4 and 6 mean failed or timed out, 5 that the finger was already enrolled.
+    Failed {
+        /// The device's number for the reason, never 0.
+        result: u16,
+    },
+}
+
+/// What an alarm is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// The device is used wrongly, again and again.
+    Misoperation,
+    /// The device was opened or taken off the wall.
+    Tamper,
+    /// The exit button was pressed.
+    ExitButton,
+    /// The door is closing.
+    DoorClosing,
+    /// Somebody was verified with a finger that means "I am being forced".
+    Duress {
+        /// Who, by the device's own index.
+        uid: u16,
+        /// How they were matched.
+        match_type: u32,
+    },
+    /// Somebody who is inside by the device's books came in again.
+    Passback {
+        /// Who, by the device's own index.
+        uid: u16,
+        /// How they were matched.
+        match_type: u32,
+    },
+}
+
 /// The bit of the mask, and the code, for punches.
 pub const ATTLOG: u16 = 1;
 /// The code for a placed finger.
 pub const FINGER: u16 = 2;
+/// The code for the end of an enrolment.
+pub const ENROLL_FINGER: u16 = 8;
+/// The code for an attempt to be verified.
+pub const VERIFY: u16 = 128;
+/// The code for the score of a finger's sample.
+pub const SCORE: u16 = 256;
+/// The code for alarms.
+pub const ALARM: u16 = 512;
 
 impl Event {
     /// Reads an event packet. Total: what is not understood is kept as such.
     #[must_use]
     pub fn parse(packet: &Packet<'_>) -> Self {
-        match packet.session {
-            ATTLOG => LivePunch::parse(packet.payload)
-                .map_or_else(|| Self::Unreadable { payload: packet.payload.to_vec() }, Self::Punch),
-            FINGER => Self::Finger,
-            code => Self::Other { code, length: packet.payload.len() },
+        let payload = packet.payload;
+        let understood = match packet.session {
+            ATTLOG => {
+                let unreadable = || Self::Unreadable { payload: payload.to_vec() };
+                Some(LivePunch::parse(payload).map_or_else(unreadable, Self::Punch))
+            }
+            FINGER => Some(Self::Finger),
+            ENROLL_FINGER => Enrolment::parse(payload).map(Self::Enrolment),
+            VERIFY => Reader::new(payload)
+                .u32()
+                .ok()
+                .map(|uid| Self::Verification((uid != u32::MAX).then_some(uid))),
+            SCORE => payload.first().copied().map(Self::Score),
+            ALARM => Alarm::parse(payload).map(Self::Alarm),
+            _ => None,
+        };
+        understood.unwrap_or(Self::Other { code: packet.session, length: payload.len() })
+    }
+}
+
+impl Enrolment {
+    /// Reads the payload of an `EF_ENROLLFINGER` event.
+    #[must_use]
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        let result = reader.u16().ok()?;
+        if result != 0 {
+            return Some(Self::Failed { result });
+        }
+        let template_size = reader.u16().ok()?;
+        let user_id = FixedText::<9>::from_field(&reader.array().ok()?);
+        let user_id = UserId::new(user_id.as_bytes()).ok()?;
+        Some(Self::Done { template_size, user_id, finger: reader.u8().ok()? })
+    }
+}
+
+impl Alarm {
+    /// Reads the payload of an `EF_ALARM` event by its length.
+    #[must_use]
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        match (payload.len(), payload) {
+            (4, [0x3a, ..]) => Some(Self::Misoperation),
+            (4, [0x37, ..]) => Some(Self::Tamper),
+            (4, [0x35, ..]) => Some(Self::ExitButton),
+            // The manual means decimal 54, another source reads it as hexadecimal.
+            (8, [0x36 | 0x54, ..]) => Some(Self::DoorClosing),
+            (12, _) => Self::about_somebody(payload),
+            _ => None,
+        }
+    }
+
+    /// Sources disagree whether the kind stands before the uid or behind it; the kind tells itself by its value.
+    fn about_somebody(payload: &[u8]) -> Option<Self> {
+        const KINDS: [u16; 2] = [0x20, 0x22];
+        let mut reader = Reader::new(payload);
+        let all_ones = reader.u32().ok()?;
+        let (first, second) = (reader.u16().ok()?, reader.u16().ok()?);
+        let match_type = reader.u32().ok()?;
+        let (kind, uid) = if KINDS.contains(&first) { (first, second) } else { (second, first) };
+        match (all_ones, kind) {
+            (u32::MAX, 0x20) => Some(Self::Duress { uid, match_type }),
+            (u32::MAX, 0x22) => Some(Self::Passback { uid, match_type }),
+            _ => None,
         }
     }
 }
@@ -103,6 +225,45 @@ mod tests {
         assert_eq!(Event::parse(&packet(512, &[1, 2])), Event::Other { code: 512, length: 2 });
         assert_eq!(Event::parse(&packet(ATTLOG, &[1])), Event::Unreadable { payload: vec![1] });
         assert_eq!(Event::parse(&packet(FINGER, &[])), Event::Finger);
+    }
+
+    #[test]
+    fn events_beside_punches_are_told_by_code_and_length() {
+        let event = |session, payload: &[u8]| {
+            Event::parse(&Packet { command: Command::REG_EVENT, session, reply: 0, payload })
+        };
+        let other = |code, length| Event::Other { code, length };
+        let user_id = UserId::new(b"1003").unwrap();
+        let done = Enrolment::Done { template_size: 1220, user_id, finger: 6 };
+        let about = |words: [u8; 4]| [&[0xff; 4][..], &words, &[1, 0, 0, 0]].concat();
+        let (duress, passback) = (
+            Event::Alarm(Alarm::Duress { uid: 13, match_type: 1 }),
+            Event::Alarm(Alarm::Passback { uid: 13, match_type: 1 }),
+        );
+        for (name, code, payload, expected) in [
+            ("score", SCORE, vec![100], Event::Score(100)),
+            ("no score", SCORE, vec![], other(SCORE, 0)),
+            ("enrolled", ENROLL_FINGER, b"\0\0\xc4\x041003\0\0\0\0\0\x06".to_vec(), Event::Enrolment(done)),
+            ("refused", ENROLL_FINGER, vec![5, 0], Event::Enrolment(Enrolment::Failed { result: 5 })),
+            ("enrolled, but cut", ENROLL_FINGER, b"\0\0\xc4\x041003".to_vec(), other(ENROLL_FINGER, 8)),
+            ("verified", VERIFY, vec![7, 0, 0, 0, 1], Event::Verification(Some(7))),
+            ("a stranger", VERIFY, vec![0xff, 0xff, 0xff, 0xff, 1], Event::Verification(None)),
+            ("verified, but cut", VERIFY, vec![7, 0, 0], other(VERIFY, 3)),
+            ("misoperation", ALARM, vec![0x3a, 0, 0, 0], Event::Alarm(Alarm::Misoperation)),
+            ("tamper", ALARM, vec![0x37, 0, 0, 0], Event::Alarm(Alarm::Tamper)),
+            ("exit button", ALARM, vec![0x35, 0, 0, 0], Event::Alarm(Alarm::ExitButton)),
+            ("door closing", ALARM, vec![0x54, 0, 0, 0, 0, 0, 0, 0], Event::Alarm(Alarm::DoorClosing)),
+            ("the same", ALARM, vec![0x36, 0, 0, 0, 0, 0, 0, 0], Event::Alarm(Alarm::DoorClosing)),
+            ("unknown alarm", ALARM, vec![0x36, 0, 0, 0], other(ALARM, 4)),
+            ("duress", ALARM, about([0x20, 0, 13, 0]), duress.clone()),
+            ("duress, uid first", ALARM, about([13, 0, 0x20, 0]), duress),
+            ("passback", ALARM, about([0x22, 0, 13, 0]), passback.clone()),
+            ("passback, uid first", ALARM, about([13, 0, 0x22, 0]), passback),
+            ("about somebody, unknown kind", ALARM, about([0x21, 0, 13, 0]), other(ALARM, 12)),
+            ("not all ones", ALARM, vec![0, 0, 0, 0, 0x20, 0, 13, 0, 1, 0, 0, 0], other(ALARM, 12)),
+        ] {
+            assert_eq!(event(code, &payload), expected, "{name}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod bulk;
 pub mod bytes;
+pub mod carrier;
 pub mod checksum;
 pub mod clock_word;
 pub mod comm_key;

@@ -1,8 +1,10 @@
 //! The records of a device's tables, one file per kind, and how their length is found out.
 
+pub mod operation;
 pub mod punch;
 pub mod stride;
 pub mod table;
+pub mod template;
 pub mod user;
 
 use super::text::FixedText;

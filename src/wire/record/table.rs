@@ -4,7 +4,8 @@
 //! announced), the size word in front of the records, and the device's own count. The word and the count are
 //! known to lie on some firmware; two of the three must agree, and no byte is ever made up.
 
-use std::sync::Arc;
+use std::fmt;
+use std::ops::Range;
 
 use super::punch::{Punch, PunchLayout};
 use super::stride::{UnknownLayout, is_usual, punch_layout, user_layout};
@@ -36,17 +37,23 @@ pub enum TableError {
 }
 
 /// A complete attendance log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct PunchTable {
-    bytes: Arc<[u8]>,
+    /// What the transfer delivered.
+    data: Vec<u8>,
+    /// Where in it the records are.
+    body: Range<usize>,
     /// `None` for an empty log.
     layout: Option<PunchLayout>,
 }
 
 /// A complete user table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct UserTable {
-    bytes: Arc<[u8]>,
+    /// What the transfer delivered.
+    data: Vec<u8>,
+    /// Where in it the records are.
+    body: Range<usize>,
     /// `None` for an empty table.
     layout: Option<UserLayout>,
 }
@@ -58,13 +65,14 @@ impl PunchTable {
     ///
     /// # Errors
     /// [`TableError`] when it is not proved complete or not understood.
-    pub fn parse(data: &[u8], count: Option<u32>, latest: ClockWord) -> Result<Self, TableError> {
-        let body = body(data, count)?;
-        if body.is_empty() {
+    pub fn parse(data: Vec<u8>, count: Option<u32>, latest: ClockWord) -> Result<Self, TableError> {
+        let body = body(&data, count)?;
+        let records = data.get(body.clone()).unwrap_or_default();
+        if records.is_empty() {
             return Ok(Self::default());
         }
-        let layout = punch_layout(body, count, latest)?;
-        Ok(Self { bytes: body.into(), layout: Some(layout) })
+        let layout = Some(punch_layout(records, count, latest)?);
+        Ok(Self { data, body, layout })
     }
 
     /// The records' layout, unless there are none.
@@ -76,7 +84,7 @@ impl PunchTable {
     /// The punches in the device's order; blank slots, which name nobody, are passed over.
     pub fn iter(&self) -> impl Iterator<Item = Punch> + '_ {
         let layout = self.layout.unwrap_or(PunchLayout::TEXT);
-        self.bytes
+        self.records()
             .chunks_exact(layout.stride())
             .filter_map(move |record| Punch::parse(record, layout).ok())
             .filter(|punch| !punch.is_blank())
@@ -85,7 +93,11 @@ impl PunchTable {
     /// How many record slots there are, blank ones included.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.bytes.len() / self.layout.unwrap_or(PunchLayout::TEXT).stride()
+        self.body.len() / self.layout.unwrap_or(PunchLayout::TEXT).stride()
+    }
+
+    fn records(&self) -> &[u8] {
+        self.data.get(self.body.clone()).unwrap_or_default()
     }
 }
 
@@ -94,13 +106,14 @@ impl UserTable {
     ///
     /// # Errors
     /// [`TableError`] when it is not proved complete or not understood.
-    pub fn parse(data: &[u8], count: Option<u32>) -> Result<Self, TableError> {
-        let body = body(data, count)?;
-        if body.is_empty() {
+    pub fn parse(data: Vec<u8>, count: Option<u32>) -> Result<Self, TableError> {
+        let body = body(&data, count)?;
+        let records = data.get(body.clone()).unwrap_or_default();
+        if records.is_empty() {
             return Ok(Self::default());
         }
-        let layout = user_layout(body, count)?;
-        Ok(Self { bytes: body.into(), layout: Some(layout) })
+        let layout = Some(user_layout(records, count)?);
+        Ok(Self { data, body, layout })
     }
 
     /// The records' layout, unless there are none.
@@ -112,15 +125,32 @@ impl UserTable {
     /// The users in the device's order; blank slots are passed over.
     pub fn iter(&self) -> impl Iterator<Item = User> + '_ {
         let layout = self.layout.unwrap_or(UserLayout::FULL);
-        self.bytes
+        self.records()
             .chunks_exact(layout.stride())
             .filter_map(move |record| User::parse(record, layout).ok())
             .filter(|user| user.uid != 0 || !user.user_id.is_empty())
     }
+
+    fn records(&self) -> &[u8] {
+        self.data.get(self.body.clone()).unwrap_or_default()
+    }
 }
 
-/// The records of a table that is proved complete, without the size word.
-fn body(data: &[u8], count: Option<u32>) -> Result<&[u8], TableError> {
+impl fmt::Debug for PunchTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PunchTable").field("layout", &self.layout).field("slots", &self.slots()).finish()
+    }
+}
+
+impl fmt::Debug for UserTable {
+    /// Without the records: they hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserTable").field("layout", &self.layout).field("bytes", &self.body.len()).finish()
+    }
+}
+
+/// Where the records of a table stand that is proved complete: behind the size word.
+fn body(data: &[u8], count: Option<u32>) -> Result<Range<usize>, TableError> {
     let count = count.filter(|count| *count > 0);
     let Some((word, records)) = data.split_first_chunk::<4>() else {
         return if data.is_empty() { empty(count) } else { Err(short(0, data, count)) };
@@ -128,7 +158,7 @@ fn body(data: &[u8], count: Option<u32>) -> Result<&[u8], TableError> {
     let announced = u32::from_le_bytes(*word);
     let promised = usize::try_from(announced).unwrap_or(usize::MAX);
     if promised == records.len() {
-        return if records.is_empty() { empty(count) } else { Ok(records) };
+        return if records.is_empty() { empty(count) } else { Ok(4..data.len()) };
     }
     // The size word contradicts the bytes: the count decides, if it fits one of them.
     let fits = |size: usize| {
@@ -136,15 +166,15 @@ fn body(data: &[u8], count: Option<u32>) -> Result<&[u8], TableError> {
         count.is_some_and(|count| size.is_multiple_of(count) && is_usual(size / count))
     };
     match records.get(..promised) {
-        _ if fits(records.len()) => Ok(records),
-        Some(shorter) if fits(promised) => Ok(shorter),
+        _ if fits(records.len()) => Ok(4..data.len()),
+        Some(_) if fits(promised) => Ok(4..4 + promised),
         _ => Err(short(announced, records, count)),
     }
 }
 
-fn empty(count: Option<u32>) -> Result<&'static [u8], TableError> {
+fn empty(count: Option<u32>) -> Result<Range<usize>, TableError> {
     // "Empty" in spite of a count must not pass for success: a caller would believe that everything was read.
-    count.map_or(Ok(&[]), |count| Err(TableError::Missing { count }))
+    count.map_or(Ok(0..0), |count| Err(TableError::Missing { count }))
 }
 
 fn short(announced: u32, records: &[u8], count: Option<u32>) -> TableError {
@@ -176,7 +206,7 @@ mod tests {
 
     fn parse(word: usize, body: &[u8], count: Option<u32>) -> Result<usize, TableError> {
         let data = [&(word as u32).to_le_bytes(), body].concat();
-        PunchTable::parse(&data, count, ClockWord::MAX).map(|table| table.iter().count())
+        PunchTable::parse(data, count, ClockWord::MAX).map(|table| table.iter().count())
     }
 
     #[test]
@@ -207,10 +237,10 @@ mod tests {
         assert_eq!(parse(0, &[], Some(0)), Ok(0));
         assert_eq!(parse(0, &[], Some(3)), Err(TableError::Missing { count: 3 }));
         assert_eq!(
-            PunchTable::parse(&[], Some(3), ClockWord::MAX).map(|_| ()),
+            PunchTable::parse(vec![], Some(3), ClockWord::MAX).map(|_| ()),
             Err(TableError::Missing { count: 3 })
         );
-        assert!(PunchTable::parse(&[1, 0], None, ClockWord::MAX).is_err(), "half a size word");
+        assert!(PunchTable::parse(vec![1, 0], None, ClockWord::MAX).is_err(), "half a size word");
     }
 
     #[test]
@@ -218,7 +248,7 @@ mod tests {
         let mut body = log(10);
         body[80..120].fill(0);
         let data = [&400u32.to_le_bytes(), &body[..]].concat();
-        let table = PunchTable::parse(&data, Some(10), ClockWord::MAX).unwrap();
+        let table = PunchTable::parse(data, Some(10), ClockWord::MAX).unwrap();
         assert_eq!((table.slots(), table.iter().count()), (10, 9));
     }
 
@@ -227,10 +257,10 @@ mod tests {
         fn any_bytes_are_a_table_or_an_error(
             data in proptest::collection::vec(any::<u8>(), 0..400), count in proptest::option::of(0u32..20),
         ) {
-            if let Ok(table) = PunchTable::parse(&data, count, ClockWord::MAX) {
+            if let Ok(table) = PunchTable::parse(data.clone(), count, ClockWord::MAX) {
                 prop_assert!(table.iter().count() <= data.len());
             }
-            if let Ok(table) = UserTable::parse(&data, count) {
+            if let Ok(table) = UserTable::parse(data.clone(), count) {
                 prop_assert!(table.iter().count() <= data.len());
             }
         }

@@ -1,0 +1,20 @@
+//! One device, one session: operations as blocking calls, each with a deadline.
+//!
+//! [`dial::Dial`] makes a session, by readiness and without blocking; [`Session`] is used from then on. After an
+//! error whose [`DeviceError::keeps_session`] is false the session must be dropped: nothing that was on its line
+//! can be trusted any more.
+
+pub mod clock;
+pub mod dial;
+pub mod errand;
+pub mod error;
+pub mod info;
+mod link;
+pub mod power;
+pub mod punches;
+pub mod session;
+pub mod users;
+
+pub use dial::{Dial, Target};
+pub use error::{DeviceError, Fault, Reached};
+pub use session::{Session, SessionSettings};

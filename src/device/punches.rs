@@ -1,0 +1,77 @@
+//! Reading a device's attendance log, and the way in which any table is read.
+
+use super::error::{DeviceError, Fault, Reached};
+use super::session::Session;
+use crate::base::deadline::Deadline;
+use crate::dialog::Phase;
+use crate::dialog::bulk_read::BulkRead;
+use crate::transport::TransportError;
+use crate::wire::bulk::Table;
+use crate::wire::clock_word::ClockWord;
+use crate::wire::record::table::{PunchTable, TableError};
+
+/// Which count of the device belongs to a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    Users,
+    Punches,
+}
+
+/// Two days, as a difference of clock words within a month: how far ahead of us a device's clock may believably be.
+const TWO_DAYS: u32 = 2 * 86_400;
+
+impl Session {
+    /// The whole attendance log, proved complete. `today` is the latest time that a record can believably show
+    /// by our own clock; the device's clock is asked for its opinion too.
+    ///
+    /// # Errors
+    /// [`DeviceError`]; a log that cannot be believed to be whole is an error, never a short list.
+    pub fn punches(&mut self, today: ClockWord, deadline: Deadline) -> Result<PunchTable, DeviceError> {
+        let clock = match self.time(deadline) {
+            Ok(clock) if clock.time().is_ok() => clock,
+            Err(error) if !error.keeps_session() => return Err(error),
+            _ => today,
+        };
+        let latest = ClockWord(clock.max(today).0.saturating_add(TWO_DAYS));
+        self.table(Table::ATTENDANCE, Counted::Punches, deadline, |data, count| {
+            PunchTable::parse(data, count, latest)
+        })
+    }
+
+    /// Reads a table: the device's count first, then the bytes, then the proof that they are all there.
+    pub(super) fn table<T>(
+        &mut self,
+        table: Table,
+        counted: Counted,
+        deadline: Deadline,
+        parse: impl FnOnce(Vec<u8>, Option<u32>) -> Result<T, TableError>,
+    ) -> Result<T, DeviceError> {
+        let sizes = self.free_sizes(deadline)?;
+        let count = match counted {
+            Counted::Users => sizes.users,
+            Counted::Punches => sizes.punches,
+        };
+        let now = std::time::Instant::now();
+        let read = BulkRead::new(table, self.method, count, self.manners(), now);
+        let bulk = match self.link.converse_with(read, deadline) {
+            Ok((bulk, _)) => bulk,
+            Err((error, read)) => return Err(cut_off(error, read.progress())),
+        };
+        self.method = bulk.method;
+        self.doubtful |= !bulk.released;
+        parse(bulk.data, count).map_err(|error| DeviceError {
+            fault: error.into(),
+            phase: Phase::Transfer,
+            reached: Reached::Yes,
+        })
+    }
+}
+
+/// A connection that ended in the middle of a transfer is told with its numbers.
+fn cut_off(error: DeviceError, (announced, received): (u64, u64)) -> DeviceError {
+    let ended = matches!(error.fault, Fault::Transport(TransportError::Closed | TransportError::Reset(_)));
+    if ended && error.phase == Phase::Transfer {
+        return DeviceError { fault: Fault::CutOff { announced, received }, ..error };
+    }
+    error
+}

@@ -1,0 +1,445 @@
+//! The rules of the registry, without sockets, threads or clock.
+//!
+//! The contract: call one method (`now` is an argument), then carry out everything in [`Core::effects`], outside
+//! of any lock. What an effect begins is reported back with [`Core::dialed`], [`Core::returned`], [`Core::lost`] or
+//! [`Core::closed`]. Every job that was submitted is answered exactly once: by the worker that took it, or by an
+//! [`Effect::Answer`]. A slot never has two sessions: a new one is begun only when the old one is closed.
+
+mod upkeep;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::{Failure, Refusal};
+use super::job::Ticket;
+use super::outage::Outage;
+use super::settings::RegistrySettings;
+use super::slot::{Slot, State, Then};
+use super::status::SlotStatus;
+use crate::base::ids::DeviceId;
+use crate::store::device::Device;
+use crate::wire::carrier::Carrier;
+
+/// Something to be done outside of the machine.
+#[derive(Debug)]
+pub enum Effect<S, J> {
+    /// Make a session, and report with [`Core::dialed`].
+    Dial {
+        /// For whom.
+        device: Arc<Device>,
+        /// Its number in the readiness list.
+        key: usize,
+        /// What worked the last time.
+        prefer: Option<Carrier>,
+    },
+    /// Ask the device whether it is still there, and report with [`Core::returned`] or [`Core::lost`].
+    KeepAlive {
+        /// Whose session.
+        id: DeviceId,
+        /// The session.
+        session: S,
+    },
+    /// Read what came unasked, and report with [`Core::returned`] or [`Core::lost`].
+    Overhear {
+        /// Whose session.
+        id: DeviceId,
+        /// The session.
+        session: S,
+    },
+    /// Say goodbye and close, and report with [`Core::closed`].
+    Farewell {
+        /// Whose session.
+        id: DeviceId,
+        /// The session.
+        session: S,
+    },
+    /// Answer a job that will not be done.
+    Answer {
+        /// The job.
+        ticket: Ticket<J>,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A worker has something to do.
+    Wake,
+    /// A device was disconnected as asked for.
+    Closed {
+        /// Which.
+        id: DeviceId,
+    },
+    /// A device came up or went down.
+    Changed {
+        /// Which.
+        id: DeviceId,
+        /// Whether it is up.
+        up: bool,
+    },
+}
+
+/// A job for a worker, with the session to do it on.
+#[derive(Debug)]
+pub struct Assignment<S, J> {
+    /// Whose session.
+    pub id: DeviceId,
+    /// The session.
+    pub session: S,
+    /// The job.
+    pub ticket: Ticket<J>,
+}
+
+/// What a worker reports after a job.
+#[derive(Debug)]
+pub struct Finished<S, J> {
+    /// The session, if it can be used again.
+    pub session: Option<S>,
+    /// Whether it should be closed all the same.
+    pub retire: bool,
+    /// What went wrong, if anything did.
+    pub failure: Option<Arc<Failure>>,
+    /// The job, if it may be made again on a fresh session.
+    pub again: Option<Ticket<J>>,
+}
+
+/// All slots, and who is next.
+#[derive(Debug)]
+pub struct Core<S, J> {
+    settings: RegistrySettings,
+    slots: HashMap<DeviceId, Slot<S, J>>,
+    keys: HashMap<usize, DeviceId>,
+    next_key: usize,
+    /// Slots with work and a session, by the priority of their next job.
+    ready: [VecDeque<DeviceId>; 3],
+    /// The same for slots whose last call failed.
+    suspects: VecDeque<DeviceId>,
+    suspects_busy: usize,
+    picks: u32,
+    timers: BTreeSet<(Instant, DeviceId)>,
+    armed: HashMap<DeviceId, Instant>,
+    effects: Vec<Effect<S, J>>,
+    random: fastrand::Rng,
+    stopping: bool,
+}
+
+/// A session that ends by itself after less than this was no success.
+const YOUNG: Duration = Duration::from_secs(10);
+
+impl<S, J> Core<S, J> {
+    /// A registry without devices. The seed decides all delays.
+    #[must_use]
+    pub fn new(settings: RegistrySettings, seed: u64) -> Self {
+        Self {
+            settings,
+            slots: HashMap::new(),
+            keys: HashMap::new(),
+            next_key: 0,
+            ready: Default::default(),
+            suspects: VecDeque::new(),
+            suspects_busy: 0,
+            picks: 0,
+            timers: BTreeSet::new(),
+            armed: HashMap::new(),
+            effects: Vec::new(),
+            random: fastrand::Rng::with_seed(seed),
+            stopping: false,
+        }
+    }
+
+    /// What is to be done now.
+    pub fn effects(&mut self) -> Vec<Effect<S, J>> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When [`Core::tick`] has something to do next.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    // --- what is asked for -----------------------------------------------------------------------------------
+
+    /// Takes over the list of devices: new ones get a slot, changed ones a new session, missing ones go.
+    pub fn configure<'d>(&mut self, devices: impl Iterator<Item = &'d Arc<Device>>, now: Instant) {
+        let mut gone: BTreeSet<DeviceId> = self.slots.keys().cloned().collect();
+        for device in devices {
+            gone.remove(&device.id);
+            if self.slots.contains_key(&device.id) {
+                self.reconfigure(device, now);
+            } else {
+                self.add(device, now);
+            }
+        }
+        for id in gone {
+            self.end(&id, Then::Remove, now);
+        }
+    }
+
+    /// Takes a job, or answers it at once.
+    pub fn submit(&mut self, id: &DeviceId, ticket: Ticket<J>, now: Instant) {
+        let stopping = self.stopping;
+        let limit = self.settings.queue_limit;
+        let Some(slot) = self.slots.get_mut(id) else {
+            return self.answer(ticket, Refusal::Unknown);
+        };
+        if stopping {
+            return self.answer(ticket, Refusal::Stopping);
+        }
+        if ticket.deadline.passed(now) {
+            return self.answer(ticket, Refusal::DeadlineExceeded { waited: Duration::ZERO });
+        }
+        if let Some(refusal) = slot.refusal(now) {
+            return self.answer(ticket, refusal);
+        }
+        if let Err(ticket) = slot.queue.push(ticket) {
+            return self.answer(ticket, Refusal::QueueFull { limit });
+        }
+        match slot.state() {
+            State::Absent { .. } => self.dial(id, now),
+            State::Idle { .. } => self.list(id),
+            _ => {}
+        }
+        self.arm(id);
+    }
+
+    /// Makes a session now, whatever the back-off says.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub fn connect(&mut self, id: &DeviceId, now: Instant) -> Result<(), Refusal> {
+        let slot = self.slots.get_mut(id).ok_or(Refusal::Unknown)?;
+        match slot.state() {
+            State::Disabled { .. } | State::Lent { .. } => slot.refusal(now).map_or(Ok(()), Err),
+            State::Absent { .. } | State::BackOff { .. } | State::Refused { .. } => {
+                slot.forced = true;
+                self.dial(id, now);
+                Ok(())
+            }
+            State::Connecting => {
+                slot.forced = true;
+                Ok(())
+            }
+            State::Idle { .. } | State::Busy | State::Probing { .. } | State::Closing => Ok(()),
+        }
+    }
+
+    /// Closes the session, and then does what is asked for. [`Effect::Closed`] tells when that is done.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`]; [`Refusal::Disabled`] for lending or redialling a device that is disabled.
+    pub fn disconnect(&mut self, id: &DeviceId, then: Then, now: Instant) -> Result<(), Refusal> {
+        let slot = self.slots.get(id).ok_or(Refusal::Unknown)?;
+        match slot.state() {
+            State::Disabled { .. } if then != Then::Park => return slot.refusal(now).map_or(Ok(()), Err),
+            State::Disabled { .. } => {
+                self.effects.push(Effect::Closed { id: id.clone() });
+                return Ok(());
+            }
+            State::Lent { .. } if then == Then::Park || then == Then::Redial => {
+                return slot.refusal(now).map_or(Ok(()), Err);
+            }
+            _ => {}
+        }
+        self.end(id, then, now);
+        Ok(())
+    }
+
+    /// Ends the lending of a device before its time.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`].
+    pub fn resume(&mut self, id: &DeviceId, now: Instant) -> Result<(), Refusal> {
+        let slot = self.slots.get_mut(id).ok_or(Refusal::Unknown)?;
+        if matches!(slot.then, Some(Then::Lend { .. })) {
+            slot.then = Some(Then::Redial);
+        } else if matches!(slot.state(), State::Lent { .. }) {
+            slot.enter(State::Absent { parked: false }, now);
+            self.settle(id, now);
+        }
+        Ok(())
+    }
+
+    /// Takes no more jobs, refuses those that wait and closes every session that is not in use.
+    pub fn stop(&mut self, now: Instant) {
+        self.stopping = true;
+        let ids: Vec<DeviceId> = self.slots.keys().cloned().collect();
+        for id in ids {
+            let waiting = self.slots.get_mut(&id).map(|slot| slot.queue.drain()).unwrap_or_default();
+            for ticket in waiting {
+                self.answer(ticket, Refusal::Stopping);
+            }
+            self.end(&id, Then::Park, now);
+        }
+    }
+
+    /// Whether any session is still open, or being made.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let quiet = |state: &State<S>| {
+            !matches!(state, State::Idle { .. } | State::Busy | State::Probing { .. } | State::Closing)
+        };
+        self.slots.values().all(|slot| quiet(slot.state()))
+    }
+
+    // --- what workers and the watcher report -----------------------------------------------------------------
+
+    /// The next job for a worker, if there is one.
+    pub fn take(&mut self, now: Instant) -> Option<Assignment<S, J>> {
+        while let Some(id) = self.pick() {
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            slot.listed = false;
+            if !matches!(slot.state(), State::Idle { .. }) {
+                continue;
+            }
+            while let Some(ticket) = slot.queue.pop() {
+                if ticket.deadline.passed(now) {
+                    let waited = now.saturating_duration_since(ticket.since);
+                    self.effects
+                        .push(Effect::Answer { ticket, refusal: Refusal::DeadlineExceeded { waited } });
+                    continue;
+                }
+                let Some(session) = slot.take_session(|_, _| State::Busy, now) else {
+                    slot.queue.push_front(ticket);
+                    break;
+                };
+                self.suspects_busy += usize::from(slot.suspect);
+                self.arm(&id);
+                return Some(Assignment { id, session, ticket });
+            }
+            self.arm(&id);
+        }
+        None
+    }
+
+    /// A worker is done with a job.
+    pub fn finish(&mut self, id: &DeviceId, finished: Finished<S, J>, now: Instant) {
+        let Finished { session, retire, failure, again } = finished;
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        if slot.suspect {
+            self.suspects_busy = self.suspects_busy.saturating_sub(1);
+        }
+        match (session, failure) {
+            (Some(session), _) => {
+                slot.calls += 1;
+                slot.went_well();
+                if retire {
+                    slot.then.get_or_insert(Then::Redial);
+                }
+                self.rest(id, session, now, now, now);
+            }
+            (None, failure) => {
+                slot.calls_failed += 1;
+                slot.suspect = true;
+                self.broken(id, failure, again, now);
+            }
+        }
+    }
+
+    /// The watcher has made a session, or could not.
+    pub fn dialed(
+        &mut self,
+        id: &DeviceId,
+        result: Result<(S, Carrier, Option<String>), Arc<Failure>>,
+        now: Instant,
+    ) {
+        let lifetime = self.settings.lifetime;
+        let shortened = lifetime.mul_f64(1.0 - self.random.f64() / 10.0);
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        slot.forced = false;
+        match result {
+            Ok((session, carrier, serial_number)) => {
+                slot.sessions_opened += 1;
+                slot.outage = Outage::after_connecting(slot.outage);
+                if slot.outage.is_none() {
+                    slot.last_error = None;
+                    slot.suspect = false;
+                }
+                (slot.opened, slot.renew_at) = (now, now + shortened);
+                (slot.carrier, slot.serial_number) = (Some(carrier), serial_number);
+                slot.noticed = false;
+                self.tell(id, true);
+                self.rest(id, session, now, now, now);
+            }
+            Err(failure) => {
+                slot.outage = Some(Outage::after_failure(slot.outage, false, now));
+                slot.last_error = Some(failure);
+                self.back_off(id, now);
+            }
+        }
+    }
+
+    /// The watcher gives a session back; `answered` when the device said something that was asked for.
+    pub fn returned(&mut self, id: &DeviceId, session: S, answered: bool, now: Instant) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        let (used, heard) = match slot.state() {
+            State::Probing { used, heard } => (*used, *heard),
+            _ => (now, now),
+        };
+        if answered {
+            slot.went_well();
+        }
+        self.rest(id, session, used, if answered { now } else { heard }, now);
+    }
+
+    /// The watcher has lost a session: the device closed it, or said nothing any more.
+    pub fn lost(&mut self, id: &DeviceId, failure: Arc<Failure>, now: Instant) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        let lived = now.saturating_duration_since(slot.opened);
+        if lived >= YOUNG && failure.code != "device_silent" {
+            // Devices do end sessions now and then; that alone is no outage.
+            slot.last_error = Some(failure);
+            slot.enter(State::Absent { parked: false }, now);
+            self.tell(id, false);
+            return self.settle(id, now);
+        }
+        self.broken(id, Some(failure), None, now);
+    }
+
+    /// The watcher has closed a session.
+    pub fn closed(&mut self, id: &DeviceId, now: Instant) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        slot.enter(State::Absent { parked: false }, now);
+        self.tell(id, false);
+        self.settle(id, now);
+    }
+
+    /// The watcher could not hold a conversation: whether it was a goodbye decides what that means.
+    pub fn lost_or_closed(&mut self, id: &DeviceId, failure: Arc<Failure>, now: Instant) {
+        match self.slots.get(id).map(Slot::state) {
+            Some(State::Closing) => self.closed(id, now),
+            _ => self.lost(id, failure, now),
+        }
+    }
+
+    /// Something came on an idle session.
+    pub fn readable(&mut self, key: usize, now: Instant) {
+        let Some(id) = self.keys.get(&key).cloned() else { return };
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        match slot.state() {
+            State::Idle { .. } => self.overhear(&id, now),
+            State::Busy | State::Probing { .. } => slot.noticed = true,
+            _ => {}
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        while let Some((_, id)) = self.timers.first().filter(|(due, _)| *due <= now).cloned() {
+            self.disarm(&id);
+            self.lapse(&id, now);
+            self.arm(&id);
+        }
+    }
+
+    // --- what is shown ---------------------------------------------------------------------------------------
+
+    /// One slot as it is now.
+    #[must_use]
+    pub fn status(&self, id: &DeviceId) -> Option<SlotStatus> {
+        self.slots.get(id).map(Slot::status)
+    }
+
+    /// All slots as they are now.
+    pub fn statuses(&self) -> impl Iterator<Item = SlotStatus> + '_ {
+        self.slots.values().map(Slot::status)
+    }
+}

@@ -1,0 +1,118 @@
+//! What others want of the watcher: tasks for it, and those who wait for a connection test.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::super::error::{Failure, Refusal};
+use super::super::shell::Held;
+use crate::base::deadline::Deadline;
+use crate::base::ids::DeviceId;
+use crate::base::lock::lock;
+use crate::base::readiness::Readiness;
+use crate::device::Target;
+use crate::device::dial::StepTaken;
+use crate::store::device::{Device, TransportChoice};
+use crate::wire::carrier::Carrier;
+
+/// What a connection test found.
+#[derive(Clone, Debug)]
+pub struct TestReport {
+    /// Every step of every attempt.
+    pub steps: Vec<StepTaken>,
+    /// The serial number of whoever answered, or why nobody did.
+    pub result: Result<Option<String>, Arc<Failure>>,
+}
+
+/// Who waits for a connection test.
+pub type Tester = Box<dyn FnOnce(Result<TestReport, Refusal>) + Send>;
+
+/// What the watcher is asked to do.
+pub(in crate::registry) struct Inbox {
+    pub(in crate::registry) readiness: Readiness,
+    /// guards: what the watcher has not looked at yet
+    pub(super) tasks: Mutex<VecDeque<Task>>,
+    /// guards: who waits for the next attempt to connect to a device
+    pub(super) testers: Mutex<HashMap<DeviceId, Vec<(Deadline, Tester)>>>,
+    next_key: AtomicUsize,
+}
+
+pub(super) enum Task {
+    Dial { id: Option<DeviceId>, key: usize, target: Target, probe: Option<(Deadline, Tester)> },
+    KeepAlive { id: DeviceId, held: Held },
+    Overhear { id: DeviceId, held: Held },
+    Farewell { id: Option<DeviceId>, held: Held },
+}
+
+/// Probes have no slot; their keys begin where slots' will never reach.
+const PROBE_KEYS: usize = 1 << 40;
+
+impl Inbox {
+    pub(in crate::registry) fn new() -> io::Result<Self> {
+        Ok(Self {
+            readiness: Readiness::new()?,
+            tasks: Mutex::default(),
+            testers: Mutex::default(),
+            next_key: AtomicUsize::new(PROBE_KEYS),
+        })
+    }
+
+    pub(in crate::registry) fn dial(&self, device: &Arc<Device>, key: usize, prefer: Option<Carrier>) {
+        let target = match &device.endpoint {
+            Ok(endpoint) => {
+                let remembered = prefer.or(match device.facts.transport_used {
+                    Some(TransportChoice::Tcp) => Some(Carrier::Tcp),
+                    Some(TransportChoice::Udp) => Some(Carrier::Udp),
+                    _ => None,
+                });
+                let comm_key = endpoint.comm_key.clone();
+                Target { address: endpoint.address, comm_key, carriers: plan(endpoint.transport, remembered) }
+            }
+            // The machine never dials a device whose record is unusable.
+            Err(_) => return,
+        };
+        self.push(Task::Dial { id: Some(device.id.clone()), key, target, probe: None });
+    }
+
+    pub(in crate::registry) fn keep_alive(&self, id: DeviceId, held: Held) {
+        self.push(Task::KeepAlive { id, held });
+    }
+
+    pub(in crate::registry) fn overhear(&self, id: DeviceId, held: Held) {
+        self.push(Task::Overhear { id, held });
+    }
+
+    pub(in crate::registry) fn farewell(&self, id: DeviceId, held: Held) {
+        self.push(Task::Farewell { id: Some(id), held });
+    }
+
+    pub(in crate::registry) fn probe(&self, target: Target, deadline: Deadline, answer: Tester) {
+        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
+        self.push(Task::Dial { id: None, key, target, probe: Some((deadline, answer)) });
+    }
+
+    /// Notes somebody who waits for the next attempt to connect to a device.
+    pub(in crate::registry) fn expect(&self, id: DeviceId, deadline: Deadline, answer: Tester) {
+        lock(&self.testers).entry(id).or_default().push((deadline, answer));
+    }
+
+    pub(in crate::registry) fn wake(&self) {
+        self.readiness.wake();
+    }
+
+    pub(super) fn push(&self, task: Task) {
+        lock(&self.tasks).push_back(task);
+        self.wake();
+    }
+}
+
+/// What to try, in which order: what worked the last time first.
+pub(in crate::registry) fn plan(choice: TransportChoice, remembered: Option<Carrier>) -> Vec<Carrier> {
+    match (choice, remembered) {
+        (TransportChoice::Tcp, _) => vec![Carrier::Tcp],
+        (TransportChoice::Udp, _) => vec![Carrier::Udp],
+        (TransportChoice::Auto, Some(Carrier::Udp)) => vec![Carrier::Udp, Carrier::Tcp],
+        (TransportChoice::Auto, _) => vec![Carrier::Tcp, Carrier::Udp],
+    }
+}

@@ -1,9 +1,8 @@
 //! Each fault does on the wire what its description says.
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use zkgate::simulator::{Concurrency, Config, DeviceHandle, Fault, How, Profile, Simulator};
+use zkgate::simulator::{Config, DeviceHandle, Fault, Profile, Simulator};
 use zkgate::wire::bulk::{Announcement, CHUNK_TCP, CHUNK_UDP, Chunk, Table};
 use zkgate::wire::clock_word::ClockWord;
 use zkgate::wire::command::Command;
@@ -16,18 +15,21 @@ use zkgate::wire::sizes::FreeSizes;
 use crate::raw::{Got, Not, PATIENCE, Raw, SILENCE, data, one};
 
 const PUNCHES: u32 = 100;
-const SIZE: u32 = 4 + 40 * PUNCHES;
+pub(crate) const SIZE: u32 = 4 + 40 * PUNCHES;
 
 /// A device with a hundred punches, and sessions that were opened before anything went wrong.
-struct Scene {
+pub(crate) struct Scene {
     _simulator: Simulator,
-    device: DeviceHandle,
-    tcp: Raw,
-    udp: Raw,
+    pub(crate) device: DeviceHandle,
+    pub(crate) tcp: Raw,
+    pub(crate) udp: Raw,
 }
 
-fn scene(fault: &str) -> Scene {
-    let (simulator, device) = one(Config { users: 20, punches: PUNCHES as usize, ..Config::default() });
+pub(crate) fn scene(fault: &str) -> Scene {
+    // A device whose chunks come in several packets.
+    let profile = Profile::TftDirectBroken;
+    let config = Config { profile, users: 20, punches: PUNCHES as usize, ..Config::default() };
+    let (simulator, device) = one(config);
     let tcp = Raw::tcp(device.address()).session(0);
     let udp = Raw::udp(device.address()).session(0);
     let mut scene = Scene { _simulator: simulator, device, tcp, udp };
@@ -40,7 +42,7 @@ fn scene(fault: &str) -> Scene {
 }
 
 /// Asks for all of the log.
-fn chunk(client: &mut Raw) {
+pub(crate) fn chunk(client: &mut Raw) {
     client.send(Command::DATA_RDY, &Chunk { start: 0, size: SIZE }.emit());
 }
 
@@ -51,46 +53,6 @@ fn all(client: &mut Raw) -> Vec<Got> {
 
 fn codes(packets: &[Got]) -> Vec<u16> {
     packets.iter().map(|got| got.command.0).collect()
-}
-
-#[test]
-fn refuse_refuses_and_keeps_what_is_open() {
-    let mut scene = scene("refuse");
-    assert_eq!(
-        TcpStream::connect(scene.device.address()).unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionRefused
-    );
-    assert_eq!(scene.tcp.code(201, &[]), Command::ACK_OK);
-    scene.udp.send(Command::GET_TIME, &[]);
-    assert_eq!(scene.udp.receive(PATIENCE), Err(Not::Reset));
-    scene.device.clear_faults();
-    assert_eq!(Raw::tcp(scene.device.address()).session(0).code(201, &[]), Command::ACK_OK);
-    assert_eq!(Raw::udp(scene.device.address()).session(0).code(201, &[]), Command::ACK_OK);
-}
-
-#[test]
-fn blackhole_swallows_the_first_packet_of_tcp_and_everything_else() {
-    let mut scene = scene("blackhole");
-    let error = TcpStream::connect_timeout(&scene.device.address(), SILENCE).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-    for client in [&mut scene.tcp, &mut scene.udp] {
-        client.send(Command::GET_TIME, &[]);
-        assert_eq!(client.receive(SILENCE), Err(Not::Nothing));
-    }
-    scene.device.clear_faults();
-    assert_eq!(Raw::tcp(scene.device.address()).session(0).code(201, &[]), Command::ACK_OK);
-    assert_eq!(Raw::udp(scene.device.address()).session(0).code(201, &[]), Command::ACK_OK);
-    assert_eq!(scene.device.counters().connections, 2, "the stopper of the hole is not counted");
-}
-
-#[test]
-fn silent_accept_accepts_and_says_nothing() {
-    let scene = scene("silent-accept*2");
-    for mut client in [Raw::tcp(scene.device.address()), Raw::udp(scene.device.address())] {
-        client.send(Command::CONNECT, &[]);
-        assert_eq!(client.receive(SILENCE), Err(Not::Nothing));
-    }
-    assert_eq!(Raw::tcp(scene.device.address()).session(0).code(201, &[]), Command::ACK_OK, "it is spent");
 }
 
 #[test]
@@ -128,24 +90,6 @@ fn close_and_rst_come_after_so_many_bytes() {
     chunk(&mut scene.tcp);
     let (pieces, end) = scene.tcp.bytes(PATIENCE);
     assert_eq!((pieces.concat().len(), end), (24 + 16 + 1008 + 10, Not::Reset), "in the second data packet");
-}
-
-#[test]
-fn a_reboot_in_the_middle_of_a_transfer_breaks_it_and_ends() {
-    let mut scene = scene("reboot:100ms@data+2*1");
-    chunk(&mut scene.tcp);
-    let (pieces, end) = scene.tcp.bytes(PATIENCE);
-    let length = pieces.concat().len();
-    assert!((24 + 2 * 1024..SIZE as usize).contains(&length), "{length}");
-    assert_eq!(end, Not::Reset);
-    let address = scene.device.address();
-    assert!(TcpStream::connect(address).is_err(), "away");
-    let end = Instant::now() + PATIENCE;
-    while TcpStream::connect(address).is_err() {
-        assert!(Instant::now() < end, "back again");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(Raw::tcp(address).session(0).code(201, &[]), Command::ACK_OK);
 }
 
 #[test]
@@ -354,15 +298,15 @@ fn records_are_damaged_as_described_and_the_truth_is_kept() {
     let wrong = read.iter().zip(&truth).filter(|(read, truth)| read != truth).count();
     let blank = read.iter().filter(|punch| punch.is_blank()).count();
     assert_eq!((wrong, blank), (12, 4));
-    let users = UserTable::parse(&scene.tcp.table(Table::USERS, CHUNK_TCP), Some(20)).unwrap();
+    let users = UserTable::parse(scene.tcp.table(Table::USERS, CHUNK_TCP), Some(20)).unwrap();
     assert_eq!(users.iter().collect::<Vec<_>>(), scene.device.users(), "garbage means nothing");
     scene.device.clear_faults();
     scene.device.set_fault(Fault::parse("gbk-names").unwrap());
-    let users = UserTable::parse(&scene.tcp.table(Table::USERS, CHUNK_UDP), Some(20)).unwrap();
+    let users = UserTable::parse(scene.tcp.table(Table::USERS, CHUNK_UDP), Some(20)).unwrap();
     assert!(users.iter().all(|user| !user.name.is_utf8()));
     scene.device.clear_faults();
     let table = scene.tcp.table(Table::ATTENDANCE, CHUNK_TCP);
-    let read = PunchTable::parse(&table, Some(PUNCHES), ClockWord::MAX).unwrap();
+    let read = PunchTable::parse(table, Some(PUNCHES), ClockWord::MAX).unwrap();
     assert_eq!(read.iter().collect::<Vec<_>>(), truth);
 }
 
@@ -370,54 +314,12 @@ fn records_are_damaged_as_described_and_the_truth_is_kept() {
 fn the_direct_log_of_a_broken_device_is_stale_memory() {
     let (_simulator, device) =
         one(Config { profile: Profile::TftDirectBroken, punches: 100, ..Config::default() });
-    let mut direct = |mut client: Raw| {
+    let direct = |mut client: Raw| {
         client.send(Command::ATTLOG_RRQ, &[]);
-        PunchTable::parse(&data(&client.transfer()), Some(100), ClockWord::MAX).is_ok()
+        PunchTable::parse(data(&client.transfer()), Some(100), ClockWord::MAX).is_ok()
     };
     assert!(!direct(Raw::tcp(device.address()).session(0)));
     assert!(direct(Raw::udp(device.address()).session(0)));
-}
-
-#[test]
-fn a_second_client_is_treated_as_the_setting_says() {
-    for concurrency in [Concurrency::RefuseSecond, Concurrency::IgnoreSecond, Concurrency::DropFirst] {
-        let (_simulator, device) = one(Config { concurrency, ..Config::default() });
-        let mut first = Raw::tcp(device.address()).session(0);
-        match concurrency {
-            Concurrency::RefuseSecond => {
-                assert!(TcpStream::connect(device.address()).is_err());
-                assert_eq!(first.code(201, &[]), Command::ACK_OK);
-                first.hang_up();
-                let end = Instant::now() + PATIENCE;
-                while device.counters().open > 0 || TcpStream::connect(device.address()).is_err() {
-                    assert!(Instant::now() < end, "the next one is let in");
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-            }
-            Concurrency::IgnoreSecond => {
-                let mut second = Raw::tcp(device.address());
-                second.send(Command::CONNECT, &[]);
-                assert_eq!(second.receive(SILENCE), Err(Not::Nothing));
-                assert_eq!(first.code(201, &[]), Command::ACK_OK);
-            }
-            _ => {
-                let mut second = Raw::tcp(device.address()).session(0);
-                assert_eq!(second.code(201, &[]), Command::ACK_OK);
-                assert_eq!(first.receive(PATIENCE), Err(Not::Closed));
-            }
-        }
-    }
-}
-
-#[test]
-fn connections_are_dropped_in_order_or_with_a_reset() {
-    for (how, end) in [(How::Fin, Not::Closed), (How::Rst, Not::Reset)] {
-        let mut scene = scene("delay:1ms");
-        scene.device.drop_connections(how);
-        assert_eq!(scene.tcp.receive(PATIENCE), Err(end));
-        assert_eq!(scene.device.counters().open, 0);
-        assert_eq!(Raw::tcp(scene.device.address()).session(0).code(201, &[]), Command::ACK_OK);
-    }
 }
 
 #[test]

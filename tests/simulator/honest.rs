@@ -218,7 +218,6 @@ fn a_thousand_devices_start_at_once_on_a_fixed_number_of_threads() {
         Config { devices: 1000, users: 200, punches: 2000, name: "crowd".into(), ..Config::default() };
     let simulator = Simulator::start(config).unwrap();
     let took = begun.elapsed();
-    eprintln!("a thousand devices in {took:?}");
     assert!(took < Duration::from_secs(1), "{took:?}");
     // A thread writes its name itself, a moment after it has begun, and is listed a moment after it has ended.
     let settles_at = |expected: usize| {

@@ -118,9 +118,9 @@ fn every_device_profile_gives_its_tables_whole_over_each_transport() {
             } else {
                 (client.table(Table::USERS, chunk), client.table(Table::ATTENDANCE, chunk))
             };
-            let users = UserTable::parse(&users, Some(130)).unwrap();
+            let users = UserTable::parse(users.clone(), Some(130)).unwrap();
             assert_eq!(users.iter().collect::<Vec<_>>(), device.users(), "{profile}");
-            let punches = PunchTable::parse(&punches, Some(3000), ClockWord::MAX).unwrap();
+            let punches = PunchTable::parse(punches.clone(), Some(3000), ClockWord::MAX).unwrap();
             assert_eq!(punches.iter().collect::<Vec<_>>(), device.punches(), "{profile}");
         }
     }

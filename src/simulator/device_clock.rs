@@ -45,6 +45,11 @@ pub(crate) fn date_time(time: PossibleTime) -> DateTime {
         .unwrap_or(DateTime::constant(2000, 1, 1, 0, 0, 0, 0))
 }
 
+/// A civil time that a device can show.
+pub(crate) fn pack_checked(time: DateTime) -> Option<PossibleTime> {
+    (2000..=2099).contains(&time.year()).then(|| pack(time).time().ok())?
+}
+
 /// Civil time packed, held within the century that a device can show.
 pub(crate) fn pack(time: DateTime) -> ClockWord {
     let unsigned = i8::cast_unsigned;

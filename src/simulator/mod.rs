@@ -18,6 +18,7 @@
 //! ```
 
 mod config;
+pub mod control;
 mod counters;
 mod device_clock;
 mod fault;

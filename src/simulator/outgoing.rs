@@ -63,8 +63,6 @@ impl Body {
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     pub(crate) peer: Peer,
-    /// The request that this answers; for an event, `REG_EVENT`.
-    pub(crate) request: Command,
     pub(crate) role: Role,
     pub(crate) command: Command,
     pub(crate) session: u16,

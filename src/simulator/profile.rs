@@ -15,12 +15,13 @@ pub enum Profile {
     OldUdp,
     /// Like [`Profile::OldUdp`], with 16-byte punches and buffered reads.
     Bw16Udp,
-    /// The usual colour-screen terminal: TCP and UDP, 72-byte users, 40-byte punches.
+    /// The usual colour-screen terminal: TCP and UDP, 72-byte users, 40-byte punches; a chunk comes in one packet.
     #[default]
     Tft,
-    /// Like [`Profile::Tft`], but the direct read of the log over TCP delivers stale memory.
+    /// Like [`Profile::Tft`], but the direct read of the log over TCP delivers stale memory, and a chunk comes in
+    /// packets of 1008 bytes.
     TftDirectBroken,
-    /// Like [`Profile::Tft`], with fragments of up to 65,528 bytes and every announcement sent twice.
+    /// Like [`Profile::Tft`], with packets of up to 65,528 bytes in every form and each announcement sent twice.
     TftBig,
     /// Visible-light firmware: 49-byte punches, all counts zero, newer error codes.
     Vl49,
@@ -108,6 +109,7 @@ impl Profile {
             punches: PunchLayout::TEXT,
             buffered: true,
             fragment: 1008,
+            chunk_fragment: 65_528,
             size_words: 23,
             counts: true,
             event: 32,
@@ -128,6 +130,7 @@ impl Profile {
             punches: PunchLayout::Short,
             buffered: false,
             fragment: 1024,
+            chunk_fragment: 1024,
             size_words: 20,
             event: 10,
             absent_option: AbsentOption::Empty,
@@ -141,7 +144,13 @@ impl Profile {
             Self::Tft => tft,
             Self::OldUdp => old,
             Self::Bw16Udp => Traits { punches: PunchLayout::Numeric, buffered: true, event: 12, ..old },
-            Self::TftDirectBroken => Traits { stale_direct_log: true, platform: "JZ4725_TFT", ..tft },
+            Self::TftDirectBroken => Traits {
+                chunk_fragment: 1008,
+                stale_direct_log: true,
+                platform: "JZ4725_TFT",
+                name: "Z40",
+                ..tft
+            },
             Self::TftBig => Traits {
                 fragment: 65_528,
                 size_words: 20,
@@ -222,8 +231,10 @@ pub(crate) struct Traits {
     pub(crate) punches: PunchLayout,
     /// Whether tables can be read through the transfer buffer.
     pub(crate) buffered: bool,
-    /// The most data bytes in one packet over TCP.
+    /// The most data bytes in one packet over TCP, in the direct form.
     pub(crate) fragment: usize,
+    /// The same for a chunk of the transfer buffer.
+    pub(crate) chunk_fragment: usize,
     /// Four-byte words in the free sizes.
     pub(crate) size_words: usize,
     /// Whether the counts in the free sizes are true; otherwise they are zero.

@@ -12,17 +12,17 @@ use zkgate::wire::frame::{self, FrameBuffer, FrameError};
 use zkgate::wire::packet::{Checksums, Packet};
 
 /// Long enough for a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// Short enough to be sure of silence without waiting long.
-pub const SILENCE: Duration = Duration::from_millis(120);
+pub(crate) const SILENCE: Duration = Duration::from_millis(120);
 
 /// A packet that owns its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Got {
-    pub command: Command,
-    pub session: u16,
-    pub reply: u16,
-    pub payload: Vec<u8>,
+pub(crate) struct Got {
+    pub(crate) command: Command,
+    pub(crate) session: u16,
+    pub(crate) reply: u16,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl From<Packet<'_>> for Got {
@@ -34,45 +34,45 @@ impl From<Packet<'_>> for Got {
 
 /// How waiting for a packet ended otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Not {
+pub(crate) enum Not {
     Nothing,
     Closed,
     Reset,
     Bad(FrameError),
 }
 
-pub enum Wire {
+pub(crate) enum Wire {
     Tcp(TcpStream, FrameBuffer),
     Udp(UdpSocket),
 }
 
-pub struct Raw {
-    pub wire: Wire,
-    pub session: u16,
-    pub reply: u16,
+pub(crate) struct Raw {
+    pub(crate) wire: Wire,
+    pub(crate) session: u16,
+    pub(crate) reply: u16,
 }
 
-pub fn one(config: Config) -> (Simulator, DeviceHandle) {
+pub(crate) fn one(config: Config) -> (Simulator, DeviceHandle) {
     let simulator = Simulator::start(Config { devices: 1, threads: 1, ..config }).unwrap();
     let device = simulator.devices()[0].clone();
     (simulator, device)
 }
 
 impl Raw {
-    pub fn tcp(address: SocketAddr) -> Self {
+    pub(crate) fn tcp(address: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { wire: Wire::Tcp(stream, FrameBuffer::new()), session: 0, reply: 0 }
     }
 
-    pub fn udp(address: SocketAddr) -> Self {
+    pub(crate) fn udp(address: SocketAddr) -> Self {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         socket.connect(address).unwrap();
         Self { wire: Wire::Udp(socket), session: 0, reply: 0 }
     }
 
     /// Connected and, where it is asked for, authenticated.
-    pub fn session(mut self, key: u64) -> Self {
+    pub(crate) fn session(mut self, key: u64) -> Self {
         let hello = self.ask(Command::CONNECT, &[]).unwrap();
         self.session = hello.session;
         if hello.command == Command::ACK_UNAUTH {
@@ -84,14 +84,14 @@ impl Raw {
         self
     }
 
-    pub fn send(&mut self, command: Command, payload: &[u8]) -> u16 {
+    pub(crate) fn send(&mut self, command: Command, payload: &[u8]) -> u16 {
         let reply = if command == Command::CONNECT { 0 } else { self.reply + 1 };
         self.reply = reply;
         self.send_as(command, self.session, reply, payload);
         reply
     }
 
-    pub fn send_as(&mut self, command: Command, session: u16, reply: u16, payload: &[u8]) {
+    pub(crate) fn send_as(&mut self, command: Command, session: u16, reply: u16, payload: &[u8]) {
         let packet = Packet { command, session, reply, payload };
         let mut bytes = Vec::new();
         match &mut self.wire {
@@ -101,7 +101,7 @@ impl Raw {
         self.send_bytes(&bytes);
     }
 
-    pub fn send_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
         match &mut self.wire {
             Wire::Tcp(stream, _) => stream.write_all(bytes).unwrap(),
             Wire::Udp(socket) => assert_eq!(socket.send(bytes).unwrap(), bytes.len()),
@@ -109,11 +109,11 @@ impl Raw {
     }
 
     /// One packet within a time.
-    pub fn receive(&mut self, limit: Duration) -> Result<Got, Not> {
+    pub(crate) fn receive(&mut self, limit: Duration) -> Result<Got, Not> {
         self.receive_checked(limit, Checksums::Strict)
     }
 
-    pub fn receive_checked(&mut self, limit: Duration, checksums: Checksums) -> Result<Got, Not> {
+    pub(crate) fn receive_checked(&mut self, limit: Duration, checksums: Checksums) -> Result<Got, Not> {
         let end = Instant::now() + limit;
         loop {
             if let Wire::Tcp(_, buffer) = &mut self.wire
@@ -147,7 +147,7 @@ impl Raw {
         }
     }
 
-    pub fn ask(&mut self, command: Command, payload: &[u8]) -> Result<Got, Not> {
+    pub(crate) fn ask(&mut self, command: Command, payload: &[u8]) -> Result<Got, Not> {
         let reply = self.send(command, payload);
         let got = self.receive(PATIENCE)?;
         assert_eq!(got.reply, reply, "the reply id is copied");
@@ -155,12 +155,12 @@ impl Raw {
     }
 
     /// The code of the answer.
-    pub fn code(&mut self, command: u16, payload: &[u8]) -> Command {
+    pub(crate) fn code(&mut self, command: u16, payload: &[u8]) -> Command {
         self.ask(Command(command), payload).unwrap().command
     }
 
     /// Everything up to and including the end of a transfer.
-    pub fn transfer(&mut self) -> Vec<Got> {
+    pub(crate) fn transfer(&mut self) -> Vec<Got> {
         let mut packets = Vec::new();
         loop {
             let got = self.receive(PATIENCE).unwrap();
@@ -174,7 +174,7 @@ impl Raw {
     }
 
     /// A whole table: directly answered or through the buffer.
-    pub fn table(&mut self, table: Table, chunk: u32) -> Vec<u8> {
+    pub(crate) fn table(&mut self, table: Table, chunk: u32) -> Vec<u8> {
         let first = self.ask(Command::DATA_WRRQ, &table.request()).unwrap();
         if first.command == Command::DATA {
             return first.payload;
@@ -194,7 +194,7 @@ impl Raw {
     }
 
     /// Bytes as they come, until the stream ends or falls silent.
-    pub fn bytes(&mut self, silence: Duration) -> (Vec<Vec<u8>>, Not) {
+    pub(crate) fn bytes(&mut self, silence: Duration) -> (Vec<Vec<u8>>, Not) {
         let Wire::Tcp(stream, _) = &mut self.wire else { panic!("a stream") };
         stream.set_read_timeout(Some(silence)).unwrap();
         let mut pieces = Vec::new();
@@ -211,7 +211,7 @@ impl Raw {
         }
     }
 
-    pub fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
         if let Wire::Tcp(stream, _) = &self.wire {
             stream.shutdown(Shutdown::Both).unwrap();
         }
@@ -219,7 +219,7 @@ impl Raw {
 }
 
 /// The payloads of all data packets.
-pub fn data(packets: &[Got]) -> Vec<u8> {
+pub(crate) fn data(packets: &[Got]) -> Vec<u8> {
     packets.iter().filter(|got| got.command == Command::DATA).flat_map(|got| got.payload.clone()).collect()
 }
 

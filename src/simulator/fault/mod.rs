@@ -22,6 +22,7 @@
 mod armed;
 mod parse;
 mod script;
+mod shape;
 pub(crate) mod warp;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 pub(crate) use armed::{Before, Faults};
 pub use parse::FaultError;
+pub(crate) use parse::duration;
 pub(crate) use script::Step;
 pub(crate) use warp::Warp;
 
@@ -211,11 +213,6 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Whether it is about the doors: it has no occasion in a conversation.
-    pub(crate) const fn is_door(self) -> bool {
-        matches!(self, Self::Refuse | Self::Blackhole | Self::SilentAccept)
-    }
-
     /// Whether it makes sense only in a transfer.
     pub(crate) const fn needs_transfer(self) -> bool {
         matches!(

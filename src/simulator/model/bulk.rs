@@ -125,7 +125,11 @@ impl DeviceModel {
     /// Announcement, fragments, closing acknowledgement.
     fn transfer(&self, ex: Exchange, image: &Arc<Vec<u8>>, from: usize, to: usize, out: &mut Vec<Outgoing>) {
         let udp = usize::try_from(FRAGMENT_UDP).unwrap_or(usize::MAX);
-        let fragment = if ex.peer.is_udp() { udp } else { self.traits.fragment };
+        let fragment = match ex.request {
+            _ if ex.peer.is_udp() => udp,
+            Command::DATA_RDY => self.traits.chunk_fragment,
+            _ => self.traits.fragment,
+        };
         let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let announcement = Announcement::emit(word(to - from), word(fragment)).to_vec();
         let announcement = Outgoing {

@@ -127,7 +127,6 @@ impl DeviceModel {
 fn event(peer: Peer, code: u16, payload: Vec<u8>) -> Outgoing {
     Outgoing {
         peer,
-        request: Command::REG_EVENT,
         role: Role::Event,
         command: Command::REG_EVENT,
         session: code,

@@ -6,8 +6,11 @@
 mod bind;
 mod connection;
 mod port;
+mod presence;
 mod shard;
+mod tcp;
 mod timers;
+mod udp;
 
 use std::net::SocketAddr;
 use std::sync::Mutex;

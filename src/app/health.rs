@@ -9,7 +9,11 @@ use crate::ops::health::{Health, Reason, Report};
 use crate::store::{Condition, Store};
 
 /// The answers to `/healthz` and `/readyz`.
-pub(super) fn views(liveness: &Liveness, store: &Arc<Store>, clock: &Arc<dyn Clock>) -> (HealthView, HealthView) {
+pub(super) fn views(
+    liveness: &Liveness,
+    store: &Arc<Store>,
+    clock: &Arc<dyn Clock>,
+) -> (HealthView, HealthView) {
     let judge = {
         let (liveness, store, clock) = (liveness.clone(), Arc::clone(store), Arc::clone(clock));
         Arc::new(move || Health::judge(&liveness.silent(clock.now()), degraded(&store)))

@@ -43,7 +43,7 @@ pub(super) fn registry(settings: &Settings) -> RegistrySettings {
 }
 
 /// The acceptor's limits; `files` is how many open files the process is allowed.
-pub(super) fn acceptor(settings: &Settings, files: usize) -> Limits {
+pub(super) fn acceptor(settings: &Settings, files: Option<u64>) -> Limits {
     let http = &settings.http;
     let limits = Limits {
         max_connections: http.max_connections,
@@ -57,6 +57,7 @@ pub(super) fn acceptor(settings: &Settings, files: usize) -> Limits {
         ..Limits::default()
     };
     let wanted = limits.descriptors() + FILES_FOR_OTHERS;
+    let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
     let short = wanted.saturating_sub(files);
     Limits { max_connections: limits.max_connections.saturating_sub(short).max(16), ..limits }
 }

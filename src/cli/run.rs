@@ -1,6 +1,6 @@
 //! Where the command line hands over to the app: the bodies of `serve`, `demo` and `simulate`.
 
-use std::net::IpAddr;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ fn demonstrate(demo: &Demo, directory: &std::path::Path) -> Exit {
     let sources = Sources {
         flags: Flags {
             listen: Some(demo.listen.to_string()),
-            state_dir: Some(directory.display().to_string()),
+            state_dir: Some(directory.to_path_buf()),
             ..Flags::default()
         },
         environment: Environment::default(),
@@ -118,7 +118,7 @@ pub(super) fn simulate(simulate: &Simulate) -> Exit {
         }
     };
     let simulator = match Simulator::start(config) {
-        Ok(simulator) => Arc::new(simulator),
+        Ok(simulator) => simulator,
         Err(error) => return failed(&error),
     };
     let (stopped, _signals) = match told_to_stop() {
@@ -128,12 +128,13 @@ pub(super) fn simulate(simulate: &Simulate) -> Exit {
     for device in simulator.devices() {
         print(&format!("{} {}\n", device.address(), device.serial_number()));
     }
-    if let Some(address) = simulate.control {
-        match control::serve(address, &simulator) {
-            Ok(control) => print(&format!("control {}\n", control.address())),
-            Err(error) => return failed(&error),
-        }
-    }
+    let orders = simulate
+        .control
+        .map(|address| TcpListener::bind(address).and_then(|listener| control::serve(listener, &simulator)));
+    let _control = match orders.transpose() {
+        Ok(control) => control.inspect(|control| print(&format!("control {}\n", control.address()))),
+        Err(error) => return failed(&error),
+    };
     let _ = stopped.recv();
     Exit::Well
 }
@@ -144,9 +145,8 @@ fn config_of(simulate: &Simulate) -> Result<Config, String> {
         None => Profile::default(),
     };
     let faults = simulate.faults.iter().map(|text| Fault::parse(text).map_err(|error| error.to_string()));
-    let listen: IpAddr = simulate.listen;
     Ok(Config {
-        listen,
+        listen: simulate.listen,
         first_port: simulate.port,
         devices: usize::from(simulate.devices),
         profile,
@@ -198,7 +198,11 @@ fn told_to_stop() -> std::io::Result<(Receiver<()>, Signals)> {
             // Told once is told.
             let _ = stop.try_send(());
         },
-        || log::info!("there is nothing to reload: devices are followed by themselves, settings need a restart"),
+        || {
+            log::info!(
+                "there is nothing to reload: devices are followed by themselves, settings need a restart"
+            )
+        },
     )?;
     Ok((stopped, signals))
 }

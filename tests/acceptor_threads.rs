@@ -26,6 +26,10 @@ fn threads_are_the_same_before_during_and_after() {
         crowd.iter_mut().for_each(|client| assert_eq!(client.answer().unwrap().status, 200));
     }
     assert_eq!(proc_status("Threads:"), running);
+    for _ in 0..300 {
+        assert_eq!(service.status("GET / HTTP/2.0\r\nHost: x\r\n\r\n"), 505);
+    }
+    assert_eq!(proc_status("Threads:"), running);
     drop(crowd);
     service.until("all have left", |stats| stats.connections_open == 0);
     assert_eq!(proc_status("Threads:"), running);

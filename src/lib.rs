@@ -20,6 +20,7 @@
 //! | [`simulator`] | a device that is honest by default and misbehaves on request |
 //! | [`base`] | leaves: deadlines, clocks, secrets, ids |
 
+pub mod app;
 pub mod base;
 pub mod cli;
 pub mod config;

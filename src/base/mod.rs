@@ -1,5 +1,6 @@
 //! The ground floor: small leaves that every room may use and that use no room themselves.
 
+pub mod alarm;
 pub mod clock;
 pub mod deadline;
 pub mod ids;

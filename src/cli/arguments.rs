@@ -103,9 +103,9 @@ pub struct Simulate {
     /// A fault to show; may be given several times
     #[arg(long = "fault", value_name = "F")]
     pub faults: Vec<String>,
-    /// Take further commands from standard input while running
-    #[arg(long)]
-    pub control: bool,
+    /// Take further orders on this loopback address while running, one line each (try `faults`)
+    #[arg(long, value_name = "IP:PORT")]
+    pub control: Option<SocketAddr>,
 }
 
 #[cfg(test)]

@@ -1,25 +1,213 @@
 //! Where the command line hands over to the app: the bodies of `serve`, `demo` and `simulate`.
 
-use super::Exit;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, bounded, select};
+
 use super::arguments::{Demo, Simulate};
-use crate::config::Settings;
+use super::{Exit, fixed_numbers, print};
+use crate::app::App;
+use crate::base::deadline::Deadline;
+use crate::config::{Environment, Flags, Settings, Sources};
+use crate::ops::signals::Signals;
+use crate::ops::systemd;
+use crate::ops::watchdog::Watchdog;
+use crate::registry::Registry;
+use crate::simulator::{Config, Fault, Profile, Simulator, control};
+use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
+use crate::wire::comm_key::CommKey;
 
 /// Runs the service until it is told to stop.
-pub(super) fn serve(_settings: Settings) -> Exit {
-    missing("serve")
+pub(super) fn serve(settings: Settings) -> Exit {
+    match App::start(&settings, &fixed_numbers(&settings)) {
+        Ok(app) => {
+            log::info!("listening on {}", app.address());
+            until_told(app)
+        }
+        Err(error) => failed(&error),
+    }
 }
 
 /// Runs the service on a throw-away store, with simulated devices.
-pub(super) fn demo(_demo: &Demo) -> Exit {
-    missing("demo")
+pub(super) fn demo(demo: &Demo) -> Exit {
+    let directory = std::env::temp_dir().join(format!("zkgate-demo-{}", std::process::id()));
+    let exit = demonstrate(demo, &directory);
+    // Nothing of it is worth keeping.
+    let _ = std::fs::remove_dir_all(&directory);
+    exit
+}
+
+fn demonstrate(demo: &Demo, directory: &std::path::Path) -> Exit {
+    // The demonstration looks at no file and no variable: it is the same everywhere.
+    let sources = Sources {
+        flags: Flags {
+            listen: Some(demo.listen.to_string()),
+            state_dir: Some(directory.to_path_buf()),
+            ..Flags::default()
+        },
+        environment: Environment::default(),
+        default_file: directory.join("none.toml"),
+    };
+    let settings = match Settings::load(&sources) {
+        Ok((settings, _)) => settings,
+        Err(error) => {
+            error.problems.iter().for_each(|problem| log::error!("settings: {problem}"));
+            return Exit::Misused;
+        }
+    };
+    let config = Config { devices: usize::from(demo.devices), users: 50, punches: 500, ..Config::default() };
+    let simulator = match Simulator::start(config) {
+        Ok(simulator) => simulator,
+        Err(error) => return failed(&error),
+    };
+    let app = match App::start(&settings, &fixed_numbers(&settings)) {
+        Ok(app) => app,
+        Err(error) => return failed(&error),
+    };
+    for (number, device) in simulator.devices().iter().enumerate() {
+        let new = NewDevice {
+            name: Some(format!("Simulated device {}", number + 1)),
+            ip_address: device.address().ip(),
+            port: device.address().port(),
+            comm_key: CommKey::default(),
+            transport: TransportChoice::Auto,
+            mode: SessionMode::Persistent,
+            timezone: None,
+            enabled: true,
+            facts: Facts::default(),
+        };
+        let deadline = Deadline::after(Instant::now(), Duration::from_secs(10));
+        if let Err(error) = app.gateway().store.create_wait(new, deadline) {
+            return failed(&error);
+        }
+    }
+    print(&invitation(&app, demo.devices));
+    until_told(app)
+}
+
+/// What to try.
+fn invitation(app: &App, devices: u16) -> String {
+    let url = format!("http://{}", app.address());
+    let token = app.token().map(|token| token.expose().clone()).unwrap_or_default();
+    let ask = |what: &str| format!("  curl -s -H \"Authorization: Bearer $TOKEN\" {url}{what}\n");
+    [
+        format!("\nzkgate is running with {devices} simulated devices. Stop it with Ctrl-C.\n\n"),
+        format!("  URL    {url}\n  TOKEN  {token}\n\nTry in another terminal:\n\n"),
+        format!("  TOKEN={token}\n"),
+        format!("  curl -s {url}/healthz\n"),
+        ask("/api/v1/devices"),
+        ask("/api/v1/devices/1/info"),
+        ask("/api/v1/devices/1/time"),
+        ask("/api/v1/devices/2/users"),
+        ask("/api/v1/devices/3/attendance"),
+        ask("/api/v1/connections"),
+        "\n".to_owned(),
+    ]
+    .concat()
 }
 
 /// Runs simulated devices until it is told to stop.
-pub(super) fn simulate(_simulate: &Simulate) -> Exit {
-    missing("simulate")
+pub(super) fn simulate(simulate: &Simulate) -> Exit {
+    let config = match config_of(simulate) {
+        Ok(config) => config,
+        Err(reason) => {
+            log::error!("{reason}");
+            return Exit::Misused;
+        }
+    };
+    let simulator = match Simulator::start(config) {
+        Ok(simulator) => simulator,
+        Err(error) => return failed(&error),
+    };
+    let (stopped, _signals) = match told_to_stop() {
+        Ok(parts) => parts,
+        Err(error) => return failed(&error),
+    };
+    for device in simulator.devices() {
+        print(&format!("{} {}\n", device.address(), device.serial_number()));
+    }
+    let orders = simulate
+        .control
+        .map(|address| TcpListener::bind(address).and_then(|listener| control::serve(listener, &simulator)));
+    let _control = match orders.transpose() {
+        Ok(control) => control.inspect(|control| print(&format!("control {}\n", control.address()))),
+        Err(error) => return failed(&error),
+    };
+    let _ = stopped.recv();
+    Exit::Well
 }
 
-fn missing(what: &str) -> Exit {
-    log::error!("{what} is not part of this build");
+fn config_of(simulate: &Simulate) -> Result<Config, String> {
+    let profile = match &simulate.profile {
+        Some(name) => Profile::parse(name).map_err(|error| error.to_string())?,
+        None => Profile::default(),
+    };
+    let faults = simulate.faults.iter().map(|text| Fault::parse(text).map_err(|error| error.to_string()));
+    Ok(Config {
+        listen: simulate.listen,
+        first_port: simulate.port,
+        devices: usize::from(simulate.devices),
+        profile,
+        users: usize::try_from(simulate.users).unwrap_or(Config::USERS_CEILING),
+        punches: usize::try_from(simulate.punches).unwrap_or(Config::PUNCHES_CEILING),
+        comm_key: CommKey::new(u64::from(simulate.comm_key)).map_err(|error| error.to_string())?,
+        faults: faults.collect::<Result<_, _>>()?,
+        ..Config::default()
+    })
+}
+
+/// Runs until a signal says stop, or the service cannot go on.
+fn until_told(app: App) -> Exit {
+    let (stopped, _signals) = match told_to_stop() {
+        Ok(parts) => parts,
+        Err(error) => return failed(&error),
+    };
+    let registry = Arc::clone(&app.gateway().registry);
+    let status = move || up(&registry);
+    systemd::ready(&status());
+    let watchdog = match Watchdog::start(app.address(), app.liveness().clone(), status) {
+        Ok(watchdog) => watchdog,
+        Err(error) => return failed(&error),
+    };
+    let exit = select! {
+        recv(stopped) -> _ => Exit::Well,
+        recv(app.died()) -> _ => {
+            log::error!("the HTTP engine has died; ending, so that the service is started anew");
+            Exit::Failed
+        }
+    };
+    systemd::stopping("closing sessions");
+    log::info!("stopping");
+    watchdog.stop();
+    app.stop();
+    exit
+}
+
+/// "12/14 devices up"
+fn up(registry: &Registry) -> String {
+    let (up, all) = registry.up();
+    format!("{up}/{all} devices up")
+}
+
+fn told_to_stop() -> std::io::Result<(Receiver<()>, Signals)> {
+    let (stop, stopped) = bounded(1);
+    let signals = Signals::start(
+        move || {
+            // Told once is told.
+            let _ = stop.try_send(());
+        },
+        || {
+            log::info!(
+                "there is nothing to reload: devices are followed by themselves, settings need a restart"
+            )
+        },
+    )?;
+    Ok((stopped, signals))
+}
+
+fn failed(error: &dyn std::error::Error) -> Exit {
+    log::error!("{error}");
     Exit::Failed
 }

@@ -148,6 +148,23 @@ impl DeviceError {
         }
     }
 
+    /// Bytes announced and bytes delivered, if it was a transfer that fell short.
+    #[must_use]
+    pub fn transfer(&self) -> Option<(u64, u64)> {
+        match &self.fault {
+            Fault::Dialog(
+                DialogError::Incomplete { announced, received }
+                | DialogError::Overrun { announced, received }
+                | DialogError::Stalled { announced, received, .. },
+            )
+            | Fault::CutOff { announced, received } => Some((*announced, *received)),
+            Fault::Table(TableError::Incomplete { announced, received, .. }) => {
+                Some((u64::from(*announced), *received as u64))
+            }
+            _ => None,
+        }
+    }
+
     /// The plain verdict of a connection test.
     #[must_use]
     pub fn verdict(&self) -> &'static str {

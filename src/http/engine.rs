@@ -103,6 +103,10 @@ impl Engine {
         clear_stale(socket_path)?;
         let listener = UnixListener::bind(socket_path)?;
         fs::set_permissions(socket_path, Permissions::from_mode(0o600))?;
+        Self::on(listener)
+    }
+
+    fn on(listener: UnixListener) -> io::Result<Self> {
         let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
         Ok(Self { server, stopping: AtomicBool::new(false), dead: AtomicBool::new(false) })
     }
@@ -272,3 +276,110 @@ pub(super) const HELLO_TARGET: &str = "/-/hello";
 pub(super) const PEER_HEADER: &str = "X-Zkgate-Peer";
 /// The largest body that is forwarded, in bytes.
 pub(super) const BODY_CEILING: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::sync::Arc;
+    use std::thread::JoinHandle;
+
+    use super::*;
+
+    type Served = JoinHandle<Vec<(Method, String, Vec<u8>)>>;
+
+    fn start() -> (tempfile::TempDir, Arc<Engine>, Served) {
+        let home = tempfile::tempdir().unwrap();
+        let engine = Arc::new(Engine::start(&home.path().join("s")).unwrap());
+        let worker = Arc::clone(&engine);
+        let served = std::thread::spawn(move || {
+            let mut seen = Vec::new();
+            while let Ok(incoming) = worker.receive() {
+                seen.push((incoming.method, incoming.target, incoming.body));
+                incoming.responder.send(Answer::json(200, "{}"));
+            }
+            seen
+        });
+        (home, engine, served)
+    }
+
+    fn exchange(home: &tempfile::TempDir, bytes: &str) -> String {
+        let mut stream = UnixStream::connect(home.path().join("s")).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn only_whole_requests_are_received_and_the_first_greeting_is_not() {
+        let (home, engine, served) = start();
+        let cut = "POST /cut HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nabc";
+        let hello = format!("GET {HELLO_TARGET} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let whole =
+            format!("POST /whole HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n{}", "x".repeat(2000));
+        let _ = exchange(&home, cut);
+        assert!(exchange(&home, &hello).starts_with("HTTP/1.1 204 "));
+        assert!(exchange(&home, &whole).starts_with("HTTP/1.1 200 "));
+        engine.stop();
+        assert_eq!(served.join().unwrap(), [(Method::Post, "/whole".to_owned(), vec![b'x'; 2000])]);
+    }
+
+    #[test]
+    fn a_length_beyond_all_memory_does_not_end_the_process() {
+        let (home, engine, served) = start();
+        let mut stream = UnixStream::connect(home.path().join("s")).unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000000000000\r\n\r\n")
+            .unwrap();
+        assert!(exchange(&home, "GET /next HTTP/1.1\r\nHost: x\r\n\r\n").starts_with("HTTP/1.1 200 "));
+        engine.stop();
+        assert_eq!(served.join().unwrap().len(), 1);
+    }
+
+    fn receivers(engine: &Arc<Engine>) -> Vec<JoinHandle<Result<(), EngineStopped>>> {
+        let receive = |engine: Arc<Engine>| std::thread::spawn(move || engine.receive().map(drop));
+        (0..8).map(|_| receive(Arc::clone(engine))).collect()
+    }
+
+    #[test]
+    fn a_stop_wakes_every_receiver_and_those_to_come() {
+        let home = tempfile::tempdir().unwrap();
+        let engine = Arc::new(Engine::start(&home.path().join("s")).unwrap());
+        let receivers = receivers(&engine);
+        engine.stop();
+        for receiver in receivers {
+            assert_eq!(receiver.join().unwrap(), Err(EngineStopped { fatal: false }));
+        }
+        assert_eq!(engine.receive().map(drop), Err(EngineStopped { fatal: false }));
+    }
+
+    #[test]
+    fn an_engine_that_cannot_accept_any_more_tells_every_receiver() {
+        let home = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(home.path().join("s")).unwrap();
+        let handle = listener.try_clone().unwrap();
+        let engine = Arc::new(Engine::on(listener).unwrap());
+        let receivers = receivers(&engine);
+        socket2::SockRef::from(&handle).shutdown(std::net::Shutdown::Both).unwrap();
+        for receiver in receivers {
+            assert_eq!(receiver.join().unwrap(), Err(EngineStopped { fatal: true }));
+        }
+        assert_eq!(engine.receive().map(drop), Err(EngineStopped { fatal: true }));
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        let engine = Engine::start(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Engine::start(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(engine);
+        fs::write(&path, "mine").unwrap();
+        assert_eq!(Engine::start(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        assert!(Engine::start(&home.path().join("no/such/place")).is_err());
+    }
+}

@@ -164,7 +164,8 @@ impl Write for AnswerStream {
 impl Drop for AnswerStream {
     fn drop(&mut self) {
         if let Some(mut writer) = self.writer.take() {
-            // No chunk size: the acceptor cuts the client's connection and replaces this one.
+            // No chunk size: the acceptor cuts the client's connection and replaces this one. A few bytes; if
+            // they must wait for a slow client, then within the acceptor's deadlines.
             let _ = writer.write_all(CUT).and_then(|()| writer.flush());
         }
     }

@@ -18,6 +18,8 @@ pub struct Failure {
     pub phase: &'static str,
     /// When.
     pub at: Instant,
+    /// Bytes announced and bytes delivered, if it was a transfer that fell short.
+    pub transfer: Option<(u64, u64)>,
     /// The same as the plain verdict of a connection test.
     pub verdict: &'static str,
     /// Whether only a person can mend it.
@@ -36,6 +38,7 @@ impl Failure {
             advice: error.advice(),
             phase: error.phase.name(),
             at: now,
+            transfer: error.transfer(),
             verdict: error.verdict(),
             needs_a_person: error.needs_a_person(),
             reached: error.reached,
@@ -53,6 +56,7 @@ impl Failure {
             advice: "the service's log says more; please report it",
             phase: "reply",
             at: now,
+            transfer: None,
             verdict: "internal",
             needs_a_person: false,
             reached: Reached::Perhaps,

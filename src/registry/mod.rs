@@ -25,4 +25,4 @@ pub use lease::Lease;
 pub use settings::RegistrySettings;
 pub use shell::Registry;
 pub use status::{SlotStatus, StateName};
-pub use watcher::{TestReport, Tester};
+pub use watcher::{TestReport, Tester, carriers};

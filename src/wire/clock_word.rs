@@ -78,6 +78,9 @@ impl ClockWord {
 pub struct PossibleTime(CivilTime);
 
 impl PossibleTime {
+    /// The first second that a device can show: 2000-01-01 00:00:00.
+    pub const FIRST: Self = Self(CivilTime { year: 2000, month: 1, day: 1, hour: 0, minute: 0, second: 0 });
+
     /// Takes fields that name a second of the calendar.
     ///
     /// # Errors

@@ -192,7 +192,7 @@ impl Reactor {
     }
 
     /// Reads what the client sent, as much as its phase has room for.
-    fn listen(&mut self, key: usize) {
+    pub(super) fn listen(&mut self, key: usize) {
         let Some(client) = self.clients.at(key) else { return };
         let room = client.room(&self.limits).min(self.scratch.len());
         let Some(buffer) = self.scratch.get_mut(..room).filter(|buffer| !buffer.is_empty()) else { return };

@@ -7,6 +7,7 @@
 
 mod client;
 mod clients;
+mod errands;
 mod head;
 mod intake;
 mod limits;

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use crate::base::liveness::Pulse;
 use crate::base::lock::lock;
 use crate::base::readiness::{Interest, Readiness, Ready, ReadyList, Watched};
@@ -34,9 +36,8 @@ pub(super) struct Reactor {
     listener: Option<Watched<TcpListener>>,
     /// After a failure to accept: when to try again.
     accept_at: Option<Instant>,
-    accept_failures: u32,
-    /// After a failure to accept: until when no descriptors should be used that can wait.
-    pub(super) pressed_until: Option<Instant>,
+    /// The last failure to accept in the present series of them.
+    accept_failed_at: Option<Instant>,
     pub(super) clients: Clients,
     pub(super) client_deadlines: Deadlines,
     pub(super) standings: Standings,
@@ -67,6 +68,7 @@ impl Reactor {
     ) -> io::Result<Self> {
         let now = Instant::now();
         let links = Links::new(upstream, limits.links(), limits.health_reserve, now)?;
+        counters.links_wanted.set(links.count());
         let listener = readiness.watch(listener, LISTENER, Interest::Read)?;
         Ok(Self {
             readiness,
@@ -75,8 +77,7 @@ impl Reactor {
             now,
             listener: Some(listener),
             accept_at: None,
-            accept_failures: 0,
-            pressed_until: None,
+            accept_failed_at: None,
             clients: Clients::default(),
             client_deadlines: Deadlines::default(),
             standings: Standings::default(),
@@ -167,30 +168,27 @@ impl Reactor {
     }
 
     fn accept(&mut self) {
+        let mut made_room = false;
         for _ in 0..BATCH {
             let Some(listener) = &self.listener else { return };
             match listener.socket().accept() {
                 Ok((stream, peer)) => {
-                    if std::mem::take(&mut self.accept_failures) > 0 {
-                        log::info!("connections are accepted again");
-                    }
+                    made_room = false;
                     self.admit(stream, peer);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error)
                     if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
                 Err(error) => {
-                    self.counters.accept_errors.up();
-                    if self.accept_failures == 0 {
-                        log::warn!("a connection could not be accepted, room is being made: {error}");
-                    }
-                    self.accept_failures = self.accept_failures.saturating_add(1);
-                    self.pressed_until = Some(self.now + PRESSURE);
-                    // With somebody gone there is a descriptor; a new client is worth more than an idle one.
-                    if !self.evict() || self.accept_failures.is_multiple_of(BATCH) {
+                    self.accept_failed(&error);
+                    // With somebody gone there is a descriptor, and a newcomer is worth more than an idle
+                    // connection. Whom that does not help, it must not cost everybody.
+                    let full = error.raw_os_error() == Some(Errno::MFILE.raw_os_error());
+                    if made_room || !full || !self.evict() {
                         self.accept_at = Some(self.now + FIRST_PAUSE);
                         return;
                     }
+                    made_room = true;
                 }
             }
         }
@@ -198,6 +196,26 @@ impl Reactor {
         if refused {
             self.accept_at = Some(self.now + FIRST_PAUSE);
         }
+    }
+
+    /// Counts a failure to accept, and says so when it is the first of a series.
+    fn accept_failed(&mut self, error: &io::Error) {
+        self.counters.accept_errors.up();
+        if self.accept_failed_at.replace(self.now).is_none() {
+            log::warn!("a connection could not be accepted: {error}");
+        }
+    }
+
+    /// Whether descriptors are short, so that none should be used that can wait; says when a shortage is over.
+    pub(super) fn is_short(&mut self) -> bool {
+        let Some(since) = self.accept_failed_at.map(|at| self.now.saturating_duration_since(at)) else {
+            return false;
+        };
+        if since >= SERIES {
+            self.accept_failed_at = None;
+            log::info!("connections are accepted again");
+        }
+        since < SHORTAGE
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
@@ -243,21 +261,24 @@ impl Reactor {
         false
     }
 
-    /// Closes what is idle and refuses what has only begun.
+    /// Closes what is idle and refuses what has only begun; a request that is here already is still served.
     fn turn_away(&mut self) {
         for key in self.clients.keys() {
-            let Some(client) = self.clients.at(key) else { continue };
-            if !matches!(client.phase, Phase::Reading) {
-                continue;
+            if self.is_reading(key) {
+                self.listen(key);
             }
-            match client.intake.expiry() {
-                Expiry::Close => self.close(key),
-                Expiry::Refuse(_) => {
-                    self.refuse(key, Refusal::ShuttingDown);
-                    self.settle(key);
+            if self.is_reading(key) {
+                match self.clients.at(key).map(|client| client.intake.expiry()) {
+                    Some(Expiry::Refuse(_)) => self.refuse(key, Refusal::ShuttingDown),
+                    _ => self.close(key),
                 }
             }
+            self.settle(key);
         }
+    }
+
+    fn is_reading(&mut self, key: usize) -> bool {
+        self.clients.at(key).is_some_and(|client| matches!(client.phase, Phase::Reading))
     }
 
     /// How long nothing is due.
@@ -268,9 +289,7 @@ impl Reactor {
             self.link_deadlines.quiet(self.now),
             self.links
                 .opens_at()
-                .max(self.pressed_until)
-                .filter(|_| self.links.opens_at().is_some())
-                .map(until),
+                .map(|at| until(at.max(self.accept_failed_at.map_or(at, |at| at + SHORTAGE)))),
             self.accept_at.map(until),
             self.stop_at.map(until),
         ];
@@ -291,5 +310,8 @@ const FIRST_LINK: usize = 1;
 const BATCH: u32 = 64;
 const SCRATCH: usize = 64 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const PRESSURE: Duration = Duration::from_secs(1);
+/// How long after a failure to accept no link is opened: tiny_http dies where we only wait.
+const SHORTAGE: Duration = Duration::from_secs(1);
+/// Failures to accept that are no further apart are one series, said once.
+const SERIES: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(1);

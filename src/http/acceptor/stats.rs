@@ -27,6 +27,8 @@ pub struct AcceptorStats {
     pub answers_cut: u64,
     /// Connections to the engine that are ready or in use now.
     pub links_up: u64,
+    /// Connections to the engine that there should be; fewer for long means that the engine takes no more.
+    pub links_wanted: u64,
     /// Connections to the engine that broke or had to be closed since the start.
     pub links_lost: u64,
     /// Requests that the acceptor answered itself, by problem code.
@@ -45,6 +47,7 @@ pub(super) struct Counters {
     pub(super) forwarded: Count,
     pub(super) cut: Count,
     pub(super) links_up: Count,
+    pub(super) links_wanted: Count,
     pub(super) links_lost: Count,
     refused: [Count; Refusal::CODES.len()],
 }
@@ -72,6 +75,7 @@ impl Counters {
             requests_forwarded: self.forwarded.now(),
             answers_cut: self.cut.now(),
             links_up: self.links_up.now(),
+            links_wanted: self.links_wanted.now(),
             links_lost: self.links_lost.now(),
             refused: Refusal::CODES.iter().copied().zip(self.refused.iter().map(Count::now)).collect(),
         }

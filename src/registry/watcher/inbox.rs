@@ -67,7 +67,11 @@ impl Inbox {
                     _ => None,
                 });
                 let comm_key = endpoint.comm_key.clone();
-                Target { address: endpoint.address, comm_key, carriers: plan(endpoint.transport, remembered) }
+                Target {
+                    address: endpoint.address,
+                    comm_key,
+                    carriers: carriers(endpoint.transport, remembered),
+                }
             }
             // The machine never dials a device whose record is unusable.
             Err(_) => return,
@@ -108,7 +112,8 @@ impl Inbox {
 }
 
 /// What to try, in which order: what worked the last time first.
-pub(in crate::registry) fn plan(choice: TransportChoice, remembered: Option<Carrier>) -> Vec<Carrier> {
+#[must_use]
+pub fn carriers(choice: TransportChoice, remembered: Option<Carrier>) -> Vec<Carrier> {
     match (choice, remembered) {
         (TransportChoice::Tcp, _) => vec![Carrier::Tcp],
         (TransportChoice::Udp, _) => vec![Carrier::Udp],

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 pub(super) use inbox::Inbox;
 use inbox::Task;
-pub use inbox::{TestReport, Tester};
+pub use inbox::{TestReport, Tester, carriers};
 
 use super::error::{Failure, Refusal};
 use super::shell::{Held, Inner};

@@ -90,6 +90,18 @@ impl PunchTable {
             .filter(|punch| !punch.is_blank())
     }
 
+    /// The same, taking the table along: for whoever sends them bit by bit.
+    pub fn into_punches(self) -> impl Iterator<Item = Punch> + Send {
+        let layout = self.layout.unwrap_or(PunchLayout::TEXT);
+        let (slots, stride) = (self.slots(), layout.stride());
+        (0..slots)
+            .filter_map(move |slot| {
+                let record = self.records().get(slot * stride..(slot + 1) * stride)?;
+                Punch::parse(record, layout).ok()
+            })
+            .filter(|punch| !punch.is_blank())
+    }
+
     /// How many record slots there are, blank ones included.
     #[must_use]
     pub fn slots(&self) -> usize {
@@ -128,7 +140,19 @@ impl UserTable {
         self.records()
             .chunks_exact(layout.stride())
             .filter_map(move |record| User::parse(record, layout).ok())
-            .filter(|user| user.uid != 0 || !user.user_id.is_empty())
+            .filter(User::is_somebody)
+    }
+
+    /// The same, taking the table along: for whoever sends them bit by bit.
+    pub fn into_users(self) -> impl Iterator<Item = User> + Send {
+        let layout = self.layout.unwrap_or(UserLayout::FULL);
+        let stride = layout.stride();
+        (0..self.body.len() / stride)
+            .filter_map(move |slot| {
+                let record = self.records().get(slot * stride..(slot + 1) * stride)?;
+                User::parse(record, layout).ok()
+            })
+            .filter(User::is_somebody)
     }
 
     fn records(&self) -> &[u8] {

@@ -165,6 +165,12 @@ impl User {
         out.resize(end, 0);
     }
 
+    /// Whether the record is more than a blank slot.
+    #[must_use]
+    pub fn is_somebody(&self) -> bool {
+        self.uid != 0 || !self.user_id.is_empty()
+    }
+
     /// How much of a record is as one expects it, 0 to 3: what tells two possible layouts apart.
     #[must_use]
     pub fn plausibility(&self) -> u32 {

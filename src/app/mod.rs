@@ -1,0 +1,249 @@
+//! Builds everything, starts the threads, stops them in order: the only room that knows all others.
+
+mod health;
+mod translate;
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::base::alarm::Alarms;
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::deadline::Deadline;
+use crate::base::liveness::Liveness;
+use crate::base::secret::Secret;
+use crate::config::{Settings, Token};
+use crate::http::acceptor::Acceptor;
+use crate::http::engine::Engine;
+use crate::http::gateway::Gateway;
+use crate::http::stream::Streams;
+use crate::http::token::{self, TokenCheck};
+use crate::http::workers;
+use crate::ops::limits::{FixedNumbers, allow_open_files};
+use crate::registry::Registry;
+use crate::store::{Store, StoreError};
+
+/// The service, running.
+pub struct App {
+    address: SocketAddr,
+    token: Option<Secret<String>>,
+    gateway: Arc<Gateway>,
+    engine: Arc<Engine>,
+    acceptor: Acceptor,
+    http_workers: Vec<JoinHandle<()>>,
+    liveness: Liveness,
+    socket: PathBuf,
+    stop_timeout: Duration,
+    died: Receiver<()>,
+}
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address to listen on cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A directory or file of the service's own.
+    #[error("{what} {}: {source}", path.display())]
+    File {
+        /// What it is for.
+        what: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The token that was given is none.
+    #[error("the token: {0}")]
+    Token(&'static str),
+    /// The store.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// The operating system refuses a thread or a socket.
+    #[error("the operating system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+impl App {
+    /// Starts the service. It answers requests when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(settings: &Settings, numbers: &FixedNumbers) -> Result<Self, StartError> {
+        let files = allow_open_files(numbers.needs().file_count())?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let liveness = Liveness::new(clock.now());
+        let listener = listen(settings.listen)?;
+        let address = listener.local_addr()?;
+        private_directory("the state directory", &settings.state_dir)?;
+        private_directory("the runtime directory", &settings.runtime_dir)?;
+        let (token, check) = token_of(settings)?;
+
+        let alarms = Alarms::start(&liveness)?;
+        let streams = Streams::start(settings.http.streams)?;
+        let store = Store::open(translate::store(settings), Arc::clone(&clock), &liveness)?;
+        let recorded = Arc::clone(&store);
+        let registry = Registry::start(
+            translate::registry(settings),
+            Arc::clone(&clock),
+            Box::new(move |id, observation| recorded.record(id, observation)),
+            &liveness,
+        )?;
+        let configured = Arc::clone(&registry);
+        store.subscribe(Box::new(move |devices| configured.configure(devices.iter())));
+
+        let socket = engine_socket(&settings.runtime_dir)?;
+        let engine = Arc::new(Engine::start(&socket)?);
+        let (alive, ready) = health::views(&liveness, &store, &clock);
+        let gateway = Arc::new(Gateway {
+            registry,
+            store,
+            clock,
+            alarms,
+            streams,
+            token: check,
+            default_timeout: settings.http.default_timeout,
+            max_timeout: settings.http.max_timeout,
+            table_timeout: settings.sessions.transfer_timeout.min(settings.http.max_timeout),
+            alive,
+            ready,
+        });
+        let (died, dead): (Sender<()>, Receiver<()>) = bounded(1);
+        let http_workers = workers::start(settings.http.workers, &engine, &gateway, move || {
+            // One word is enough, whoever says it first.
+            let _ = died.try_send(());
+        })?;
+        let limits = translate::acceptor(settings, files.allowed);
+        let acceptor = Acceptor::start(listener, socket.clone(), limits, &liveness)?;
+        Ok(Self {
+            address,
+            token,
+            gateway,
+            engine,
+            acceptor,
+            http_workers,
+            liveness,
+            socket,
+            stop_timeout: settings.sessions.stop_timeout,
+            died: dead,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What clients must present, if anything.
+    #[must_use]
+    pub const fn token(&self) -> Option<&Secret<String>> {
+        self.token.as_ref()
+    }
+
+    /// The rooms behind the API.
+    #[must_use]
+    pub const fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Whether every loop turns.
+    #[must_use]
+    pub const fn liveness(&self) -> &Liveness {
+        &self.liveness
+    }
+
+    /// Says when the service cannot go on.
+    #[must_use]
+    pub const fn died(&self) -> &Receiver<()> {
+        &self.died
+    }
+
+    /// Takes no more requests, finishes those under way, says goodbye to every device and ends the threads, all
+    /// within the stop time.
+    pub fn stop(self) {
+        let deadline = Deadline::after(Instant::now(), self.stop_timeout);
+        self.acceptor.stop_accepting();
+        self.gateway.registry.stop(deadline);
+        self.acceptor.stop(deadline);
+        self.engine.stop();
+        for worker in self.http_workers {
+            if worker.join().is_err() {
+                log::error!("an HTTP worker had ended in a panic");
+            }
+        }
+        if let Err(error) = self.gateway.store.close(deadline) {
+            log::warn!("the store was not closed in order: {error}");
+        }
+        // It was ours alone.
+        let _ = fs::remove_file(&self.socket);
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "App({})", self.address)
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let open = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // A restart must not wait for connections of the last run to be forgotten.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    open().map_err(|source| StartError::Listen { address, source })
+}
+
+fn token_of(settings: &Settings) -> Result<(Option<Secret<String>>, TokenCheck), StartError> {
+    let token = match &settings.token {
+        Token::NotRequired => return Ok((None, TokenCheck::none())),
+        Token::Given(token) => token::checked(token.expose().trim()).map_err(StartError::Token)?,
+        Token::File(path) => token::read_or_create(path).map_err(|source| StartError::File {
+            what: "the token file",
+            path: path.clone(),
+            source,
+        })?,
+    };
+    let check = TokenCheck::new(token.expose());
+    Ok((Some(token), check))
+}
+
+fn private_directory(what: &'static str, path: &Path) -> Result<(), StartError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StartError::File { what, path: path.to_owned(), source })
+}
+
+/// Where the engine listens: a name of our own, after those of processes that have gone were cleared away.
+fn engine_socket(directory: &Path) -> io::Result<PathBuf> {
+    for entry in fs::read_dir(directory)?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let owner = name.strip_prefix("engine-").and_then(|rest| rest.strip_suffix(".sock"));
+        let gone = |pid: &str| pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists();
+        if owner.is_some_and(gone) {
+            // Somebody else may have cleared it away already.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(directory.join(format!("engine-{}.sock", std::process::id())))
+}

@@ -1,0 +1,15 @@
+//! What the API offers, one file per resource. Handlers parse, ask, and shape the answer; they decide nothing
+//! else.
+
+pub mod attendance;
+pub mod connections;
+pub mod devices;
+pub mod health;
+pub mod info;
+pub mod input;
+pub mod power;
+mod rows;
+pub mod testing;
+pub mod time;
+pub mod users;
+pub mod view;

@@ -1,0 +1,220 @@
+//! One request on its way through a handler: parsed as far as every handler needs it, with the means to answer.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::engine::Headers;
+use super::gateway::Gateway;
+use super::problem::Problem;
+use super::reply::Reply;
+use super::response::Answer;
+use crate::base::deadline::Deadline;
+use crate::base::ids::DeviceId;
+use crate::registry::Refusal;
+use crate::store::device::Device;
+
+/// One request.
+#[derive(Debug)]
+pub struct Call {
+    /// The rooms behind the API.
+    pub gateway: Arc<Gateway>,
+    /// When it came.
+    pub since: Instant,
+    id: Option<String>,
+    query: Vec<(String, String)>,
+    headers: Headers,
+    body: Vec<u8>,
+    reply: Option<Reply>,
+}
+
+/// How a handler ends that did not fail.
+pub enum Outcome {
+    /// With this answer.
+    Now(Answer),
+    /// Somebody else will answer.
+    Later,
+}
+
+/// What a handler gives.
+pub type Handled = Result<Outcome, Problem>;
+
+impl Call {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        since: Instant,
+        id: Option<&str>,
+        query: &str,
+        headers: Headers,
+        body: Vec<u8>,
+        reply: Reply,
+    ) -> Self {
+        let query = form_urlencoded::parse(query.as_bytes()).map(|(k, v)| (k.into_owned(), v.into_owned()));
+        Self {
+            gateway,
+            since,
+            id: id.map(str::to_owned),
+            query: query.collect(),
+            headers,
+            body,
+            reply: Some(reply),
+        }
+    }
+
+    /// The way back, for whoever will answer.
+    ///
+    /// # Errors
+    /// When it was taken already: a defect of the handler.
+    pub fn later(&mut self) -> Result<Reply, Problem> {
+        self.reply.take().ok_or_else(|| Problem::new(500, "internal", "The request was answered already."))
+    }
+
+    pub(super) fn finish(mut self, handled: Handled) {
+        let Some(reply) = self.reply.take() else { return };
+        match handled {
+            Ok(Outcome::Now(answer)) => reply.send(answer),
+            // The handler forgot to take the way back; dropping it answers 500.
+            Ok(Outcome::Later) => drop(reply),
+            Err(problem) => reply.send(problem.answer()),
+        }
+    }
+
+    /// The device that the path names.
+    ///
+    /// # Errors
+    /// 404 when there is none.
+    pub fn device(&self) -> Result<Arc<Device>, Problem> {
+        let text = self.id.as_deref().unwrap_or_default();
+        let id = DeviceId::parse(text).ok_or_else(|| Problem::no_device(text))?;
+        self.gateway.store.devices().get(&id).cloned().ok_or_else(|| Problem::no_device(text))
+    }
+
+    /// The value of a query parameter.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Refuses parameters that the handler does not know, and repeated ones.
+    ///
+    /// # Errors
+    /// 400 that names the parameter and those that there are.
+    pub fn allow(&self, known: &[&str]) -> Result<(), Problem> {
+        for (index, (key, _)) in self.query.iter().enumerate() {
+            if !known.contains(&key.as_str()) {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                let detail = format!("The parameter {} is not known here; known are: {known}.", quoted(key));
+                return Err(Problem::bad_request("unknown_parameter", detail));
+            }
+            if self.query.iter().take(index).any(|(other, _)| other == key) {
+                return Err(invalid(key, "it is given twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A parameter that is a number within a range.
+    ///
+    /// # Errors
+    /// 400 when it is something else.
+    pub fn number(&self, name: &str, default: u64, lowest: u64, highest: u64) -> Result<u64, Problem> {
+        let Some(text) = self.parameter(name) else { return Ok(default) };
+        let number = text.parse().ok().filter(|number| (lowest..=highest).contains(number));
+        number.ok_or_else(|| invalid(name, &format!("a whole number from {lowest} to {highest} is needed")))
+    }
+
+    /// A parameter that is `true` or `false`.
+    ///
+    /// # Errors
+    /// 400 when it is something else.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.parameter(name) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(invalid(name, "it is true or false")),
+        }
+    }
+
+    /// When the request must be answered: `?timeout=` in seconds, or the default.
+    ///
+    /// # Errors
+    /// 400 when it is no positive number, or beyond the ceiling.
+    pub fn deadline(&self) -> Result<Deadline, Problem> {
+        self.deadline_or(self.gateway.default_timeout)
+    }
+
+    /// The same with a default of the handler's own.
+    ///
+    /// # Errors
+    /// 400 when it is no positive number, or beyond the ceiling.
+    pub fn deadline_or(&self, default: Duration) -> Result<Deadline, Problem> {
+        let Some(text) = self.parameter("timeout") else { return Ok(Deadline::after(self.since, default)) };
+        let ceiling = self.gateway.max_timeout;
+        let seconds = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
+        let limit = seconds.filter(|s| *s > 0.0 && *s <= ceiling.as_secs_f64()).map(Duration::from_secs_f64);
+        let limit = limit.ok_or_else(|| {
+            invalid("timeout", &format!("seconds are needed, more than 0 and at most {}", ceiling.as_secs()))
+        })?;
+        Ok(Deadline::after(self.since, limit))
+    }
+
+    /// The body as a value; an empty one counts as `{}`.
+    ///
+    /// # Errors
+    /// 400 or 415 that says what is wrong and where.
+    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let kind = self.headers.content_type.as_deref().unwrap_or("application/json");
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !self.body.is_empty() && !kind.eq_ignore_ascii_case("application/json") {
+            let detail = "The body must be JSON, with Content-Type application/json.";
+            return Err(Problem::new(415, "unsupported_media_type", detail));
+        }
+        let bytes: Cow<'_, [u8]> = if self.body.is_empty() { b"{}".into() } else { (&self.body).into() };
+        serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
+            Category::Syntax | Category::Eof | Category::Io => {
+                let place = format!("line {}, column {}", error.line(), error.column());
+                Problem::bad_request(
+                    "invalid_json",
+                    format!("The body is not JSON: it breaks off or goes wrong at {place}."),
+                )
+            }
+            Category::Data => {
+                Problem::bad_request("invalid_body", format!("The body does not fit: {error}."))
+            }
+        })
+    }
+
+    /// Whether the body is empty or `{}`, for requests that take none.
+    ///
+    /// # Errors
+    /// 400 when there is something in it.
+    pub fn no_body(&self) -> Result<(), Problem> {
+        self.body::<Nothing>().map(drop)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// A parameter with a value that makes no sense.
+#[must_use]
+pub fn invalid(name: &str, reason: &str) -> Problem {
+    let problem =
+        Problem::bad_request("invalid_parameter", format!("The parameter {}: {reason}.", quoted(name)));
+    problem.with("parameter", name.chars().take(64).collect::<String>())
+}
+
+/// A refusal as this device's problem.
+pub fn refused(id: &DeviceId) -> impl FnOnce(Refusal) -> Problem + '_ {
+    |refusal| Problem::of_refusal(&refusal, id)
+}
+
+fn quoted(text: &str) -> String {
+    let cut: String = text.chars().take(64).collect();
+    format!("{cut:?}")
+}

@@ -1,0 +1,46 @@
+//! Everything that a handler may use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::stream::Streams;
+use super::token::TokenCheck;
+use crate::base::alarm::Alarms;
+use crate::base::clock::Clock;
+use crate::registry::Registry;
+use crate::store::Store;
+
+/// A health answer: status code and JSON body.
+pub type HealthView = Box<dyn Fn() -> (u16, Vec<u8>) + Send + Sync>;
+
+/// The rooms behind the API, and its numbers.
+pub struct Gateway {
+    /// The devices' sessions.
+    pub registry: Arc<Registry>,
+    /// The devices' records.
+    pub store: Arc<Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Deadlines.
+    pub alarms: Arc<Alarms>,
+    /// Threads for large answers.
+    pub streams: Arc<Streams>,
+    /// Who may come in.
+    pub token: TokenCheck,
+    /// The deadline of a request that names none.
+    pub default_timeout: Duration,
+    /// The longest deadline that a request may name.
+    pub max_timeout: Duration,
+    /// The longest time that reading a whole table may take when the request names no deadline.
+    pub table_timeout: Duration,
+    /// The answer to `/healthz`.
+    pub alive: HealthView,
+    /// The answer to `/readyz`.
+    pub ready: HealthView,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gateway({:?})", self.registry)
+    }
+}

@@ -188,7 +188,8 @@ mod tests {
             let made = Population::generate(&config(profile), present());
             let users = UserTable::parse(made.users.image().to_vec(), Some(300)).unwrap();
             assert_eq!(users.iter().collect::<Vec<_>>(), made.users.rows(), "{profile}");
-            let punches = PunchTable::parse(made.punches.image().to_vec(), Some(1000), pack(present())).unwrap();
+            let punches =
+                PunchTable::parse(made.punches.image().to_vec(), Some(1000), pack(present())).unwrap();
             assert_eq!(punches.iter().collect::<Vec<_>>(), made.punches.rows(), "{profile}");
         }
     }

@@ -360,6 +360,7 @@ pub(super) fn ticket(priority: Priority, job: u32, now: Instant, within: Duratio
 
 pub(super) fn failure(code: &'static str) -> Arc<Failure> {
     Arc::new(Failure {
+        transfer: None,
         code,
         detail: code.to_owned(),
         advice: "",
@@ -373,4 +374,5 @@ pub(super) fn failure(code: &'static str) -> Arc<Failure> {
 
 pub(super) fn failure_for_a_person(code: &'static str) -> Arc<Failure> {
     Arc::new(Failure { needs_a_person: true, ..(*failure(code)).clone() })
+        transfer: None,
 }

@@ -374,5 +374,4 @@ pub(super) fn failure(code: &'static str) -> Arc<Failure> {
 
 pub(super) fn failure_for_a_person(code: &'static str) -> Arc<Failure> {
     Arc::new(Failure { needs_a_person: true, ..(*failure(code)).clone() })
-        transfer: None,
 }

@@ -40,7 +40,7 @@ pub struct Exchange {
 }
 
 /// How long a device that says "again" is left alone.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 impl Exchange {
     /// A command that is harmless to say twice: it only asks, or sets something to a stated value.
@@ -68,6 +68,10 @@ impl Exchange {
     fn say(&self) -> Step<Reply> {
         Step::Ask(self.request.clone(), self.patience)
     }
+
+    const fn pause(&self) -> Step<Reply> {
+        Step::Wait(Patience { phase: self.patience.phase, limit: PAUSE })
+    }
 }
 
 impl Dialog for Exchange {
@@ -85,8 +89,10 @@ impl Dialog for Exchange {
             // A device that wants to be asked again gets one chance, and only for what is harmless anyway.
             Command::ACK_RETRY | Command::ACK_REPEAT if self.again => {
                 (self.again, self.pausing) = (false, true);
-                Step::Wait(Patience { phase: self.patience.phase, limit: PAUSE })
+                self.pause()
             }
+            // The same answer once more, as datagrams do.
+            _ if self.pausing => self.pause(),
             code => Step::Done(Ok(Reply { code, word: packet.session, payload: packet.payload.to_vec() })),
         }
     }

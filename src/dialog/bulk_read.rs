@@ -5,6 +5,9 @@
 //! says what was announced and what came. Requests are made strictly one after the other. The transfer buffer is
 //! given back at the end. Source: public protocol description, captured exchanges, reports of several clients.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use super::collect::Collect;

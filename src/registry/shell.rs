@@ -9,7 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
@@ -60,6 +60,8 @@ pub(super) struct Inner {
     /// guards: who waits for a device to be disconnected
     notices: Mutex<HashMap<DeviceId, Vec<Notice>>>,
     recorder: Recorder,
+    /// guards: which devices are down, and since when
+    outages: Mutex<HashMap<DeviceId, Instant>>,
     pub(super) ended: AtomicBool,
 }
 
@@ -100,6 +102,7 @@ impl Registry {
             inbox: Inbox::new()?,
             notices: Mutex::default(),
             recorder,
+            outages: Mutex::default(),
             ended: AtomicBool::new(false),
         });
         let registry = Arc::new(Self { inner: Arc::clone(&inner), threads: Mutex::default() });
@@ -347,9 +350,10 @@ impl Inner {
         }
     }
 
-    /// Tells the store that a device came up or went down, and who it is.
+    /// Tells the log and the store that a device came up or went down, and over what it was reached.
     fn observe(&self, id: &DeviceId, up: bool) {
         let Some(status) = lock(&self.core).status(id) else { return };
+        self.say(id, up, &status);
         let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
         let transport_used = status.transport.filter(|_| up).map(|carrier| match carrier {
             Carrier::Tcp => TransportChoice::Tcp,
@@ -358,6 +362,26 @@ impl Inner {
         let facts = Facts { transport_used, ..Facts::default() };
         let status = Some(if up { Status::Up } else { Status::Down });
         (self.recorder)(id, Observation { facts, status, seen });
+    }
+
+    /// The first failure of a series is a warning and its end is said once; what lies between is for the curious.
+    fn say(&self, id: &DeviceId, up: bool, status: &SlotStatus) {
+        let now = self.clock.now();
+        let before = match up {
+            true => lock(&self.outages).remove(id),
+            false => lock(&self.outages).insert(id.clone(), now),
+        };
+        match (up, before, &status.last_error) {
+            (true, Some(since), _) => {
+                let away = now.saturating_duration_since(since).as_secs_f64();
+                log::info!("device {id} is back after {away:.1} s");
+            }
+            (true, None, _) => log::debug!("device {id} is up"),
+            (false, None, Some(error)) => {
+                log::warn!("device {id} is down: {}; {}", error.detail, error.advice)
+            }
+            (false, ..) => log::debug!("device {id} is down"),
+        }
     }
 
     /// Tells the store when the devices that are up last answered.

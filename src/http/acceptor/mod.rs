@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
@@ -65,6 +65,19 @@ enum Order {
     StopAccepting,
     /// Close the listener, answer what is in flight until then, close.
     Stop(Instant),
+}
+
+/// A listening socket for the acceptor.
+///
+/// # Errors
+/// When the operating system refuses; most often somebody listens there already.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 impl Acceptor {

@@ -88,6 +88,11 @@ impl App {
     /// [`StartError`].
     pub fn start(settings: &Settings, numbers: &FixedNumbers) -> Result<Self, StartError> {
         let files = allow_open_files(numbers.needs().file_count())?;
+        if !files.enough {
+            log::warn!(
+                "the limit on open files is lower than these settings can need; fewer clients are served"
+            );
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let liveness = Liveness::new(clock.now());
         let listener = acceptor::listen(settings.listen)

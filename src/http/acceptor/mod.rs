@@ -102,6 +102,8 @@ impl Acceptor {
         options.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         options.listen(BACKLOG)?;
         let readiness = Readiness::new()?;
+        let own_address = Some(local_addr.ip().to_canonical()).filter(|address| !address.is_unspecified());
+        let limits = Limits { own_address, ..limits };
         let counters = Arc::new(Counters::default());
         let control = Arc::new(Control::default());
         let reactor = Reactor::new(

@@ -183,7 +183,7 @@ impl Call {
                 )
             }
             Category::Data => {
-                Problem::bad_request("invalid_body", format!("The body does not fit: {error}."))
+                Problem::bad_request("invalid_body", format!("The body does not fit: {}.", cut(&error)))
             }
         })
     }
@@ -213,6 +213,17 @@ pub fn invalid(name: &str, reason: &str) -> Problem {
 pub fn refused(id: &DeviceId) -> impl FnOnce(Refusal) -> Problem + '_ {
     |refusal| Problem::of_refusal(&refusal, id)
 }
+
+/// An error that may repeat what the caller wrote, kept short and on one line.
+fn cut(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let shown: String =
+        text.chars().take(ERROR_CEILING).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if shown.len() < text.len() { format!("{shown}…") } else { shown }
+}
+
+/// The longest error about a body, in characters.
+const ERROR_CEILING: usize = 300;
 
 fn quoted(text: &str) -> String {
     let cut: String = text.chars().take(64).collect();

@@ -6,5 +6,9 @@ mod postgres_server;
 #[path = "../support/service.rs"]
 mod service;
 
+mod connections;
 mod devices;
+mod errors;
+mod failures;
 mod reads;
+mod verdicts;

@@ -216,7 +216,7 @@ impl Service {
             request = request.header("content-type", kind);
         }
         let began = Instant::now();
-        let response = match body {
+        let response = match body.or_else(|| matches!(method, "POST" | "PUT" | "PATCH").then(Vec::new)) {
             Some(body) => self.agent.run(request.body(body).unwrap()),
             None => self.agent.run(request.body(()).unwrap()),
         };

@@ -2,7 +2,7 @@
 //! carry them out.
 //!
 //! The mutex is held for a few statements at a time. Sockets, callbacks and the store are never touched under it:
-//! what is to be done comes out of the machine as effects, which [`Inner::perform`] carries out afterwards.
+//! what is to be done comes out of the machine as effects, which `Inner::perform` carries out afterwards.
 
 use std::collections::HashMap;
 use std::io;

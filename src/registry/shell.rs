@@ -2,14 +2,14 @@
 //! carry them out.
 //!
 //! The mutex is held for a few statements at a time. Sockets, callbacks and the store are never touched under it:
-//! what is to be done comes out of the machine as effects, which [`Inner::perform`] carries out afterwards.
+//! what is to be done comes out of the machine as effects, which `Inner::perform` carries out afterwards.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
@@ -63,6 +63,8 @@ pub(super) struct Inner {
     notices: Mutex<Notices>,
     next_notice: AtomicU64,
     recorder: Recorder,
+    /// guards: which devices are down, and since when
+    outages: Mutex<HashMap<DeviceId, Instant>>,
     pub(super) ended: AtomicBool,
 }
 
@@ -104,6 +106,7 @@ impl Registry {
             notices: Mutex::default(),
             next_notice: AtomicU64::new(0),
             recorder,
+            outages: Mutex::default(),
             ended: AtomicBool::new(false),
         });
         let registry = Arc::new(Self { inner: Arc::clone(&inner), threads: Mutex::default() });
@@ -367,9 +370,10 @@ impl Inner {
         }
     }
 
-    /// Tells the store that a device came up or went down, and who it is.
+    /// Tells the log and the store that a device came up or went down, and over what it was reached.
     fn observe(&self, id: &DeviceId, up: bool) {
         let Some(status) = lock(&self.core).status(id) else { return };
+        self.say(id, up, &status);
         let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
         let transport_used = status.transport.filter(|_| up).map(|carrier| match carrier {
             Carrier::Tcp => TransportChoice::Tcp,
@@ -382,6 +386,26 @@ impl Inner {
 
     fn record(&self, id: &DeviceId, observation: Observation) {
         contained("an observation for the store", || (self.recorder)(id, observation));
+    }
+
+    /// The first failure of a series is a warning and its end is said once; what lies between is for the curious.
+    fn say(&self, id: &DeviceId, up: bool, status: &SlotStatus) {
+        let now = self.clock.now();
+        let before = match up {
+            true => lock(&self.outages).remove(id),
+            false => lock(&self.outages).insert(id.clone(), now),
+        };
+        match (up, before, &status.last_error) {
+            (true, Some(since), _) => {
+                let away = now.saturating_duration_since(since).as_secs_f64();
+                log::info!("device {id} is back after {away:.1} s");
+            }
+            (true, None, _) => log::debug!("device {id} is up"),
+            (false, None, Some(error)) => {
+                log::warn!("device {id} is down: {}; {}", error.detail, error.advice)
+            }
+            (false, ..) => log::debug!("device {id} is down"),
+        }
     }
 
     /// Tells the store when the devices that are up last answered.

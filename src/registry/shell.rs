@@ -2,14 +2,14 @@
 //! carry them out.
 //!
 //! The mutex is held for a few statements at a time. Sockets, callbacks and the store are never touched under it:
-//! what is to be done comes out of the machine as effects, which [`Inner::perform`] carries out afterwards.
+//! what is to be done comes out of the machine as effects, which `Inner::perform` carries out afterwards.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
@@ -20,7 +20,7 @@ use super::lease::Lease;
 use super::settings::RegistrySettings;
 use super::slot::Then;
 use super::status::{SlotStatus, StateName};
-use super::watcher::{Inbox, Tester, Watcher};
+use super::watcher::{BEAT, Inbox, Tester, Watcher};
 use super::workers;
 use crate::base::clock::{Clock, wall_of};
 use crate::base::deadline::Deadline;
@@ -60,6 +60,8 @@ pub(super) struct Inner {
     /// guards: who waits for a device to be disconnected
     notices: Mutex<HashMap<DeviceId, Vec<Notice>>>,
     recorder: Recorder,
+    /// guards: which devices are down, and since when
+    outages: Mutex<HashMap<DeviceId, Instant>>,
     pub(super) ended: AtomicBool,
 }
 
@@ -100,6 +102,7 @@ impl Registry {
             inbox: Inbox::new()?,
             notices: Mutex::default(),
             recorder,
+            outages: Mutex::default(),
             ended: AtomicBool::new(false),
         });
         let registry = Arc::new(Self { inner: Arc::clone(&inner), threads: Mutex::default() });
@@ -320,9 +323,16 @@ impl Inner {
     /// Does something to the machine, and then whatever it wants done.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut Core<Held, Order>) -> T) -> T {
         let mut core = lock(&self.core);
+        let before = core.due();
         let result = change(&mut core);
         let effects = core.effects();
+        let due = core.due();
         drop(core);
+        // The watcher sleeps until what was due before, and at most for a beat.
+        let sooner = due.filter(|due| before.is_none_or(|before| *due < before));
+        if sooner.is_some_and(|due| due < self.clock.now() + BEAT) {
+            self.inbox.wake();
+        }
         self.perform(effects);
         result
     }
@@ -347,9 +357,10 @@ impl Inner {
         }
     }
 
-    /// Tells the store that a device came up or went down, and who it is.
+    /// Tells the log and the store that a device came up or went down, and over what it was reached.
     fn observe(&self, id: &DeviceId, up: bool) {
         let Some(status) = lock(&self.core).status(id) else { return };
+        self.say(id, up, &status);
         let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
         let transport_used = status.transport.filter(|_| up).map(|carrier| match carrier {
             Carrier::Tcp => TransportChoice::Tcp,
@@ -358,6 +369,26 @@ impl Inner {
         let facts = Facts { transport_used, ..Facts::default() };
         let status = Some(if up { Status::Up } else { Status::Down });
         (self.recorder)(id, Observation { facts, status, seen });
+    }
+
+    /// The first failure of a series is a warning and its end is said once; what lies between is for the curious.
+    fn say(&self, id: &DeviceId, up: bool, status: &SlotStatus) {
+        let now = self.clock.now();
+        let before = match up {
+            true => lock(&self.outages).remove(id),
+            false => lock(&self.outages).insert(id.clone(), now),
+        };
+        match (up, before, &status.last_error) {
+            (true, Some(since), _) => {
+                let away = now.saturating_duration_since(since).as_secs_f64();
+                log::info!("device {id} is back after {away:.1} s");
+            }
+            (true, None, _) => log::debug!("device {id} is up"),
+            (false, None, Some(error)) => {
+                log::warn!("device {id} is down: {}; {}", error.detail, error.advice)
+            }
+            (false, ..) => log::debug!("device {id} is down"),
+        }
     }
 
     /// Tells the store when the devices that are up last answered.

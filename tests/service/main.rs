@@ -10,5 +10,6 @@ mod connections;
 mod devices;
 mod errors;
 mod failures;
+mod life;
 mod reads;
 mod verdicts;

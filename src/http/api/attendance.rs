@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 
-use super::rows::{Rows, WriteRow, number, string};
+use super::rows::{WriteRow, document, number, string};
 use super::time::{civil_now, possible, zone_of};
 use crate::http::call::{Call, Handled, Outcome, refused};
-use crate::http::response::{Answer, ContentType};
+use crate::http::response::Answer;
 use crate::registry::Terms;
 use crate::wire::clock_word::ClockWord;
 use crate::wire::record::UserId;
@@ -31,7 +31,9 @@ pub fn list(call: &mut Call) -> Handled {
         terms,
         move |session, deadline| {
             let punches = session.punches(today, deadline)?;
-            let nameless = punches.iter().any(|punch| punch.user_id.is_empty() && punch.uid.is_some());
+            // All records of a table have the same layout.
+            let nameless =
+                punches.iter().next().is_some_and(|punch| punch.user_id.is_empty() && punch.uid.is_some());
             let people = if nameless { people(&session.users(deadline)?) } else { HashMap::new() };
             Ok((punches, people))
         },
@@ -55,7 +57,7 @@ fn answer((table, people): (PunchTable, HashMap<u16, UserId>)) -> Answer {
         Some(uid) => Punch { user_id: people.get(&uid).copied().unwrap_or(punch.user_id), ..punch },
         None => punch,
     };
-    Answer::stream(200, ContentType::Json, Rows::new(head, table.into_punches().map(named)))
+    document(head, table.into_punches().map(named))
 }
 
 impl WriteRow for Punch {

@@ -5,9 +5,12 @@
 //! [`Core::closed`]. Every job that was submitted is answered exactly once: by the worker that took it, or by an
 //! [`Effect::Answer`]. A slot never has two sessions: a new one is begun only when the old one is closed.
 
+#[cfg(test)]
+mod tests;
+mod turns;
 mod upkeep;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,10 +111,8 @@ pub struct Core<S, J> {
     slots: HashMap<DeviceId, Slot<S, J>>,
     keys: HashMap<usize, DeviceId>,
     next_key: usize,
-    /// Slots with work and a session, by the priority of their next job.
-    ready: [VecDeque<DeviceId>; 3],
-    /// The same for slots whose last call failed.
-    suspects: VecDeque<DeviceId>,
+    /// Slots with work and a session, in the lines of [`Lane`](super::slot::Lane); stale entries are passed over.
+    lanes: [VecDeque<DeviceId>; 4],
     suspects_busy: usize,
     picks: u32,
     timers: BTreeSet<(Instant, DeviceId)>,
@@ -133,8 +134,7 @@ impl<S, J> Core<S, J> {
             slots: HashMap::new(),
             keys: HashMap::new(),
             next_key: 0,
-            ready: Default::default(),
-            suspects: VecDeque::new(),
+            lanes: Default::default(),
             suspects_busy: 0,
             picks: 0,
             timers: BTreeSet::new(),
@@ -161,7 +161,12 @@ impl<S, J> Core<S, J> {
     /// Takes over the list of devices: new ones get a slot, changed ones a new session, missing ones go.
     pub fn configure<'d>(&mut self, devices: impl Iterator<Item = &'d Arc<Device>>, now: Instant) {
         let mut gone: BTreeSet<DeviceId> = self.slots.keys().cloned().collect();
+        let mut seen = HashSet::new();
         for device in devices {
+            if !seen.insert(device.id.clone()) {
+                // Two records with one id would take the session from each other at every reload: the first counts.
+                continue;
+            }
             gone.remove(&device.id);
             if self.slots.contains_key(&device.id) {
                 self.reconfigure(device, now);
@@ -207,37 +212,46 @@ impl<S, J> Core<S, J> {
     /// Why it cannot be made.
     pub fn connect(&mut self, id: &DeviceId, now: Instant) -> Result<(), Refusal> {
         let slot = self.slots.get_mut(id).ok_or(Refusal::Unknown)?;
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
+        if let Some(refusal) = slot.barred(now) {
+            return Err(refusal);
+        }
+        if slot.then == Some(Then::Park) {
+            // It is being disconnected; whoever waits for that is told, and then it is connected again.
+            slot.then = Some(Then::Redial);
+        }
         match slot.state() {
-            State::Disabled { .. } | State::Lent { .. } => slot.refusal(now).map_or(Ok(()), Err),
             State::Absent { .. } | State::BackOff { .. } | State::Refused { .. } => {
                 slot.forced = true;
                 self.dial(id, now);
-                Ok(())
             }
-            State::Connecting => {
-                slot.forced = true;
-                Ok(())
-            }
-            State::Idle { .. } | State::Busy | State::Probing { .. } | State::Closing => Ok(()),
+            State::Connecting => slot.forced = true,
+            _ => {}
         }
+        Ok(())
     }
 
     /// Closes the session, and then does what is asked for. [`Effect::Closed`] tells when that is done.
     ///
     /// # Errors
-    /// [`Refusal::Unknown`]; [`Refusal::Disabled`] for lending or redialling a device that is disabled.
+    /// [`Refusal::Unknown`]; [`Refusal::Lent`] unless it is lent once more; [`Refusal::Disabled`] and
+    /// [`Refusal::Stopping`] for lending or redialling.
     pub fn disconnect(&mut self, id: &DeviceId, then: Then, now: Instant) -> Result<(), Refusal> {
         let slot = self.slots.get(id).ok_or(Refusal::Unknown)?;
-        match slot.state() {
-            State::Disabled { .. } if then != Then::Park => return slot.refusal(now).map_or(Ok(()), Err),
-            State::Disabled { .. } => {
-                self.effects.push(Effect::Closed { id: id.clone() });
+        match slot.barred(now) {
+            Some(Refusal::Lent { .. }) if matches!(then, Then::Lend { .. }) => {}
+            Some(Refusal::Disabled(_)) if then == Then::Park => {
+                // What is being disabled is being disconnected anyway.
+                if matches!(slot.state(), State::Disabled { .. }) {
+                    self.effects.push(Effect::Closed { id: id.clone() });
+                }
                 return Ok(());
             }
-            State::Lent { .. } if then == Then::Park || then == Then::Redial => {
-                return slot.refusal(now).map_or(Ok(()), Err);
-            }
-            _ => {}
+            Some(refusal) => return Err(refusal),
+            None if self.stopping && then != Then::Park => return Err(Refusal::Stopping),
+            None => {}
         }
         self.end(id, then, now);
         Ok(())
@@ -267,15 +281,20 @@ impl<S, J> Core<S, J> {
             for ticket in waiting {
                 self.answer(ticket, Refusal::Stopping);
             }
-            self.end(&id, Then::Park, now);
+            let barred = self.slots.get(&id).is_some_and(|slot| slot.barred(now).is_some());
+            if !barred {
+                self.end(&id, Then::Park, now);
+            }
+            self.arm(&id);
         }
     }
 
-    /// Whether any session is still open, or being made.
+    /// Whether no session is open. One that is being made does not count: an address that does not answer must
+    /// not hold up a stop.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         let quiet = |state: &State<S>| {
-            !matches!(state, State::Idle { .. } | State::Busy | State::Probing { .. } | State::Closing)
+            !matches!(state, State::Idle { .. } | State::Busy { .. } | State::Probing { .. } | State::Closing)
         };
         self.slots.values().all(|slot| quiet(slot.state()))
     }
@@ -286,7 +305,6 @@ impl<S, J> Core<S, J> {
     pub fn take(&mut self, now: Instant) -> Option<Assignment<S, J>> {
         while let Some(id) = self.pick() {
             let Some(slot) = self.slots.get_mut(&id) else { continue };
-            slot.listed = false;
             if !matches!(slot.state(), State::Idle { .. }) {
                 continue;
             }
@@ -297,11 +315,12 @@ impl<S, J> Core<S, J> {
                         .push(Effect::Answer { ticket, refusal: Refusal::DeadlineExceeded { waited } });
                     continue;
                 }
-                let Some(session) = slot.take_session(|_, _| State::Busy, now) else {
+                let suspect = slot.suspect;
+                let Some(session) = slot.take_session(|_, _| State::Busy { suspect }, now) else {
                     slot.queue.push_front(ticket);
                     break;
                 };
-                self.suspects_busy += usize::from(slot.suspect);
+                self.suspects_busy += usize::from(suspect);
                 self.arm(&id);
                 return Some(Assignment { id, session, ticket });
             }
@@ -313,17 +332,23 @@ impl<S, J> Core<S, J> {
     /// A worker is done with a job.
     pub fn finish(&mut self, id: &DeviceId, finished: Finished<S, J>, now: Instant) {
         let Finished { session, retire, failure, again } = finished;
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        if slot.suspect {
+        let Some(slot) = self.slots.get_mut(id) else {
+            if let Some(ticket) = again {
+                self.answer(ticket, Refusal::Unknown);
+            }
+            return;
+        };
+        // What counts is what it was when it was taken: its record may have changed since.
+        if matches!(slot.state(), State::Busy { suspect: true }) {
             self.suspects_busy = self.suspects_busy.saturating_sub(1);
+            // A suspect that had to wait for this one may be served now.
+            self.effects.push(Effect::Wake);
         }
         match (session, failure) {
             (Some(session), _) => {
                 slot.calls += 1;
                 slot.went_well();
-                if retire {
-                    slot.then.get_or_insert(Then::Redial);
-                }
+                slot.retire = retire;
                 self.rest(id, session, now, now, now);
             }
             (None, failure) => {
@@ -354,7 +379,11 @@ impl<S, J> Core<S, J> {
                     slot.suspect = false;
                 }
                 (slot.opened, slot.renew_at) = (now, now + shortened);
-                (slot.carrier, slot.serial_number) = (Some(carrier), serial_number);
+                if slot.carrier.replace(carrier) != Some(carrier) {
+                    // Another carrier than before is news.
+                    slot.told_up = None;
+                }
+                slot.serial_number = serial_number;
                 slot.noticed = false;
                 self.tell(id, true);
                 self.rest(id, session, now, now, now);
@@ -388,7 +417,6 @@ impl<S, J> Core<S, J> {
             // Devices do end sessions now and then; that alone is no outage.
             slot.last_error = Some(failure);
             slot.enter(State::Absent { parked: false }, now);
-            self.tell(id, false);
             return self.settle(id, now);
         }
         self.broken(id, Some(failure), None, now);
@@ -398,7 +426,6 @@ impl<S, J> Core<S, J> {
     pub fn closed(&mut self, id: &DeviceId, now: Instant) {
         let Some(slot) = self.slots.get_mut(id) else { return };
         slot.enter(State::Absent { parked: false }, now);
-        self.tell(id, false);
         self.settle(id, now);
     }
 
@@ -416,7 +443,7 @@ impl<S, J> Core<S, J> {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         match slot.state() {
             State::Idle { .. } => self.overhear(&id, now),
-            State::Busy | State::Probing { .. } => slot.noticed = true,
+            State::Busy { .. } | State::Probing { .. } => slot.noticed = true,
             _ => {}
         }
     }

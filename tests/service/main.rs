@@ -8,6 +8,7 @@ mod service;
 
 mod connections;
 mod devices;
+mod durable;
 mod errors;
 mod failures;
 mod life;

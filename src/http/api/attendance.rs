@@ -31,7 +31,9 @@ pub fn list(call: &mut Call) -> Handled {
         terms,
         move |session, deadline| {
             let punches = session.punches(today, deadline)?;
-            let nameless = punches.iter().any(|punch| punch.user_id.is_empty() && punch.uid.is_some());
+            // All records of a table have the same layout.
+            let nameless =
+                punches.iter().next().is_some_and(|punch| punch.user_id.is_empty() && punch.uid.is_some());
             let people = if nameless { people(&session.users(deadline)?) } else { HashMap::new() };
             Ok((punches, people))
         },

@@ -1,22 +1,17 @@
 //! Where the command line hands over to the app: the bodies of `serve`, `demo` and `simulate`.
 
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded, select};
 
 use super::arguments::{Demo, Simulate};
 use super::{Exit, fixed_numbers, print};
 use crate::app::App;
-use crate::base::deadline::Deadline;
 use crate::config::{Environment, Flags, Settings, Sources};
 use crate::ops::signals::Signals;
 use crate::ops::systemd;
 use crate::ops::watchdog::Watchdog;
-use crate::registry::Registry;
 use crate::simulator::{Config, Fault, Profile, Simulator, control};
-use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
 use crate::wire::comm_key::CommKey;
 
 /// Runs the service until it is told to stop.
@@ -67,19 +62,8 @@ fn demonstrate(demo: &Demo, directory: &std::path::Path) -> Exit {
         Err(error) => return failed(&error),
     };
     for (number, device) in simulator.devices().iter().enumerate() {
-        let new = NewDevice {
-            name: Some(format!("Simulated device {}", number + 1)),
-            ip_address: device.address().ip(),
-            port: device.address().port(),
-            comm_key: CommKey::default(),
-            transport: TransportChoice::Auto,
-            mode: SessionMode::Persistent,
-            timezone: None,
-            enabled: true,
-            facts: Facts::default(),
-        };
-        let deadline = Deadline::after(Instant::now(), Duration::from_secs(10));
-        if let Err(error) = app.gateway().store.create_wait(new, deadline) {
+        let name = format!("Simulated device {}", number + 1);
+        if let Err(error) = app.register(name, device.address()) {
             return failed(&error);
         }
     }
@@ -164,8 +148,7 @@ fn until_told(app: App) -> Exit {
         Ok(parts) => parts,
         Err(error) => return failed(&error),
     };
-    let registry = Arc::clone(&app.gateway().registry);
-    let status = move || up(&registry);
+    let status = app.status();
     systemd::ready(&status());
     let watchdog = match Watchdog::start(app.address(), app.liveness().clone(), status) {
         Ok(watchdog) => watchdog,
@@ -183,12 +166,6 @@ fn until_told(app: App) -> Exit {
     watchdog.stop();
     app.stop();
     exit
-}
-
-/// "12/14 devices up"
-fn up(registry: &Registry) -> String {
-    let (up, all) = registry.up();
-    format!("{up}/{all} devices up")
 }
 
 fn told_to_stop() -> std::io::Result<(Receiver<()>, Signals)> {

@@ -52,18 +52,21 @@ impl Session {
             Counted::Punches => sizes.punches,
         };
         let now = std::time::Instant::now();
-        let read = BulkRead::new(table, self.method, count, self.manners(), now);
+        let session = self.link.line().session();
+        let read = BulkRead::new(table, self.method, count, self.manners(), now).in_session(session);
         let bulk = match self.link.converse_with(read, deadline) {
             Ok((bulk, _)) => bulk,
             Err((error, read)) => return Err(cut_off(error, read.progress())),
         };
-        self.method = bulk.method;
         self.doubtful |= !bulk.released;
-        parse(bulk.data, count).map_err(|error| DeviceError {
+        let parsed = parse(bulk.data, count).map_err(|error| DeviceError {
             fault: error.into(),
             phase: Phase::Transfer,
             reached: Reached::Yes,
-        })
+        })?;
+        // Only a method that yielded something believable is worth remembering.
+        self.method = bulk.method;
+        Ok(parsed)
     }
 }
 

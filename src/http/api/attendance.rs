@@ -1,16 +1,20 @@
 //! A device's attendance log: complete, or an error that says what was announced and what came.
+//!
+//! The oldest layout names people only by the device's index; their ids come from the device's user table then.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 
-use super::rows::{Rows, WriteRow, number, string};
+use super::rows::{WriteRow, document, number, string};
 use super::time::{civil_now, possible, zone_of};
 use crate::http::call::{Call, Handled, Outcome, refused};
-use crate::http::response::{Answer, ContentType};
+use crate::http::response::Answer;
 use crate::registry::Terms;
 use crate::wire::clock_word::ClockWord;
+use crate::wire::record::UserId;
 use crate::wire::record::punch::Punch;
-use crate::wire::record::table::PunchTable;
+use crate::wire::record::table::{PunchTable, UserTable};
 
 /// `GET /devices/{id}/attendance`
 pub fn list(call: &mut Call) -> Handled {
@@ -25,7 +29,12 @@ pub fn list(call: &mut Call) -> Handled {
     registry.submit(
         &device.id,
         terms,
-        move |session, deadline| session.punches(today, deadline),
+        move |session, deadline| {
+            let punches = session.punches(today, deadline)?;
+            let nameless = punches.iter().any(|punch| punch.user_id.is_empty() && punch.uid.is_some());
+            let people = if nameless { people(&session.users(deadline)?) } else { HashMap::new() };
+            Ok((punches, people))
+        },
         move |result| {
             reply.result(result.map(answer).map_err(refused(&id)));
         },
@@ -33,11 +42,20 @@ pub fn list(call: &mut Call) -> Handled {
     Ok(Outcome::Later)
 }
 
-fn answer(table: PunchTable) -> Answer {
+/// Who has which index.
+fn people(users: &UserTable) -> HashMap<u16, UserId> {
+    users.iter().map(|user| (user.uid, user.user_id)).collect()
+}
+
+fn answer((table, people): (PunchTable, HashMap<u16, UserId>)) -> Answer {
     let count = table.iter().count();
     let blank = table.slots() - count;
     let head = format!(r#"{{"count":{count},"complete":true,"blank":{blank},"data":["#);
-    Answer::stream(200, ContentType::Json, Rows::new(head, table.into_punches()))
+    let named = move |punch: Punch| match punch.uid.filter(|_| punch.user_id.is_empty()) {
+        Some(uid) => Punch { user_id: people.get(&uid).copied().unwrap_or(punch.user_id), ..punch },
+        None => punch,
+    };
+    document(head, table.into_punches().map(named))
 }
 
 impl WriteRow for Punch {

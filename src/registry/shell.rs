@@ -279,8 +279,9 @@ impl Registry {
             };
             core = wait_for(&self.inner.closed, core, left.min(Duration::from_millis(50)));
         }
-        drop(core);
+        // Said under the lock: a worker that has just looked is already waiting, and hears the call.
         self.inner.ended.store(true, Ordering::Release);
+        drop(core);
         self.inner.work.notify_all();
         self.inner.inbox.wake();
         let threads = std::mem::take(&mut *lock(&self.threads));

@@ -6,7 +6,7 @@ mod rig;
 use std::time::Duration;
 
 use self::rig::{Rig, device, failure, failure_for_a_person, moved, on_demand, switched_off};
-use super::super::error::Refusal;
+use super::super::error::{Failure, Refusal};
 use super::super::job::Priority;
 use super::super::settings::RegistrySettings;
 use super::super::slot::Then;
@@ -40,7 +40,7 @@ fn ten_minutes_of_back_off_ask_ever_more_rarely_and_a_call_is_answered_at_once()
         rig.refuse_dial("a", failure("device_unreachable"));
         rig.submit("a", attempts.len() as u32, 10);
         assert!(rig.answers.last().is_some_and(|(_, code)| *code == "device_unreachable"));
-        rig.to_next_timer();
+        rig.until_next_timer();
     }
     let late = attempts.iter().filter(|at| **at > rig.start + SECOND * 300).count();
     assert!((25..200).contains(&attempts.len()), "{} attempts", attempts.len());
@@ -90,6 +90,19 @@ fn calls_that_fail_add_up_although_dialling_works() {
 }
 
 #[test]
+fn a_panic_in_a_job_is_not_held_against_the_device() {
+    let mut rig = Rig::with(&[device("a")]);
+    rig.connect_all();
+    for job in 1..=5 {
+        rig.submit("a", job, 10);
+        rig.take();
+        rig.fail("a", Failure::internal(rig.now), false);
+        rig.accept_dial("a");
+        assert_eq!((rig.status("a").failures, rig.changes("a")), (0, vec![true]));
+    }
+}
+
+#[test]
 fn a_session_that_the_device_ends_while_idle_is_made_anew() {
     let mut rig = Rig::with(&[device("a")]);
     rig.connect_all();
@@ -110,7 +123,7 @@ fn a_device_that_ends_every_session_soon_is_not_asked_in_a_loop() {
         rig.readable("a");
         rig.overheard_end("a", failure("connection_lost"));
         if rig.dials.is_empty() {
-            waited += rig.to_next_timer();
+            waited += rig.until_next_timer();
         }
         rig.accept_dial("a");
     }
@@ -196,7 +209,7 @@ fn a_session_is_renewed_within_the_last_tenth_of_its_lifetime() {
     let lifetime = RegistrySettings::default().lifetime;
     let mut renewed = Vec::new();
     while renewed.len() < ids.len() {
-        rig.to_next_timer();
+        rig.until_next_timer();
         rig.answer_keep_alives();
         for id in rig.farewells().into_iter().map(str::to_owned).collect::<Vec<_>>() {
             renewed.push(rig.now - rig.start);
@@ -521,8 +534,11 @@ fn a_stop_refuses_what_waits_finishes_what_runs_and_closes_every_session() {
     }
 }
 
+/// Its name, and what leads to it.
+type Situation = (&'static str, fn(&mut Rig));
+
 /// A device in each of the states, with work where it can have some.
-fn situations() -> Vec<(&'static str, fn(&mut Rig))> {
+fn situations() -> Vec<Situation> {
     vec![
         ("connecting", |rig| rig.submit("a", 1, 100)),
         ("idle", Rig::connect_all),

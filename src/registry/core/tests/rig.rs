@@ -136,7 +136,7 @@ impl Rig {
         self.collect();
     }
 
-    pub(super) fn to_next_timer(&mut self) -> Duration {
+    pub(super) fn until_next_timer(&mut self) -> Duration {
         let time = self.core.due().unwrap().saturating_duration_since(self.now);
         self.after(time);
         time

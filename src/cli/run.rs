@@ -16,10 +16,14 @@ use crate::wire::comm_key::CommKey;
 
 /// Runs the service until it is told to stop.
 pub(super) fn serve(settings: Settings) -> Exit {
+    let told = match Told::listen() {
+        Ok(told) => told,
+        Err(error) => return failed(&error),
+    };
     match App::start(&settings, &fixed_numbers(&settings)) {
         Ok(app) => {
             log::info!("listening on {}", app.address());
-            until_told(app)
+            until_told(app, &told)
         }
         Err(error) => failed(&error),
     }
@@ -52,6 +56,10 @@ fn demonstrate(demo: &Demo, directory: &std::path::Path) -> Exit {
             return Exit::Misused;
         }
     };
+    let told = match Told::listen() {
+        Ok(told) => told,
+        Err(error) => return failed(&error),
+    };
     let config = Config { devices: usize::from(demo.devices), users: 50, punches: 500, ..Config::default() };
     let simulator = match Simulator::start(config) {
         Ok(simulator) => simulator,
@@ -68,7 +76,7 @@ fn demonstrate(demo: &Demo, directory: &std::path::Path) -> Exit {
         }
     }
     print(&invitation(&app, demo.devices));
-    until_told(app)
+    until_told(app, &told)
 }
 
 /// What to try.
@@ -101,12 +109,12 @@ pub(super) fn simulate(simulate: &Simulate) -> Exit {
             return Exit::Misused;
         }
     };
-    let simulator = match Simulator::start(config) {
-        Ok(simulator) => simulator,
+    let told = match Told::listen() {
+        Ok(told) => told,
         Err(error) => return failed(&error),
     };
-    let (stopped, _signals) = match told_to_stop() {
-        Ok(parts) => parts,
+    let simulator = match Simulator::start(config) {
+        Ok(simulator) => simulator,
         Err(error) => return failed(&error),
     };
     for device in simulator.devices() {
@@ -119,7 +127,7 @@ pub(super) fn simulate(simulate: &Simulate) -> Exit {
         Ok(control) => control.inspect(|control| print(&format!("control {}\n", control.address()))),
         Err(error) => return failed(&error),
     };
-    let _ = stopped.recv();
+    let _ = told.stopped.recv();
     Exit::Well
 }
 
@@ -143,11 +151,7 @@ fn config_of(simulate: &Simulate) -> Result<Config, String> {
 }
 
 /// Runs until a signal says stop, or the service cannot go on.
-fn until_told(app: App) -> Exit {
-    let (stopped, _signals) = match told_to_stop() {
-        Ok(parts) => parts,
-        Err(error) => return failed(&error),
-    };
+fn until_told(app: App, told: &Told) -> Exit {
     let status = app.status();
     systemd::ready(&status());
     let watchdog = match Watchdog::start(app.address(), app.liveness().clone(), status) {
@@ -155,7 +159,7 @@ fn until_told(app: App) -> Exit {
         Err(error) => return failed(&error),
     };
     let exit = select! {
-        recv(stopped) -> _ => Exit::Well,
+        recv(told.stopped) -> _ => Exit::Well,
         recv(app.died()) -> _ => {
             log::error!("the HTTP engine has died; ending, so that the service is started anew");
             Exit::Failed
@@ -168,20 +172,28 @@ fn until_told(app: App) -> Exit {
     exit
 }
 
-fn told_to_stop() -> std::io::Result<(Receiver<()>, Signals)> {
-    let (stop, stopped) = bounded(1);
-    let signals = Signals::start(
-        move || {
-            // Told once is told.
-            let _ = stop.try_send(());
-        },
-        || {
-            log::info!(
-                "there is nothing to reload: devices are followed by themselves, settings need a restart"
-            )
-        },
-    )?;
-    Ok((stopped, signals))
+/// The signals, heard from the very start: one that comes while the service starts is not lost and not fatal.
+struct Told {
+    stopped: Receiver<()>,
+    _signals: Signals,
+}
+
+impl Told {
+    fn listen() -> std::io::Result<Self> {
+        let (stop, stopped) = bounded(1);
+        let signals = Signals::start(
+            move || {
+                // Told once is told.
+                let _ = stop.try_send(());
+            },
+            || {
+                log::info!(
+                    "there is nothing to reload: devices are followed by themselves, settings need a restart"
+                )
+            },
+        )?;
+        Ok(Self { stopped, _signals: signals })
+    }
 }
 
 fn failed(error: &dyn std::error::Error) -> Exit {

@@ -85,6 +85,8 @@ enum State {
 
 /// How often one chunk is asked for before the read fails.
 const CHUNK_TRIES: u32 = 3;
+/// Over datagrams less is asked for at once after each failure, but no less than this, in bytes.
+const SMALLEST_CHUNK: u32 = 2048;
 /// How long the packet that closes a transfer is waited for once all bytes are here.
 const CLOSING: Duration = Duration::from_secs(2);
 /// How long late datagrams are waited for after the packet that closes a transfer.
@@ -164,6 +166,11 @@ impl BulkRead {
 
     fn go_on(&self) -> Step<Bulk> {
         Step::Wait(Patience { phase: Phase::Transfer, limit: self.manners.progress })
+    }
+
+    /// Waits for what may still come, but no longer than for anything else.
+    fn linger(&self, limit: Duration) -> Step<Bulk> {
+        Step::Wait(Patience { phase: Phase::Transfer, limit: limit.min(self.manners.progress) })
     }
 
     fn done(&mut self, nothing: Option<Command>, released: bool) -> Step<Bulk> {
@@ -256,7 +263,7 @@ impl BulkRead {
             Command::ACK_OK if self.collect.is_closed() => self.go_on(),
             Command::ACK_OK if self.more_was_sent(packet) => {
                 self.collect.close();
-                Step::Wait(Patience { phase: Phase::Transfer, limit: LATE })
+                self.linger(LATE)
             }
             Command::ACK_OK => self.failed(now),
             Command::ACK_UNAUTH => Step::Done(Err(DialogError::SessionLost)),
@@ -281,13 +288,13 @@ impl BulkRead {
                 return Step::Done(Err(too_large.into()));
             }
             if self.collect.is_closed() || self.collect.is_enough() {
-                return Step::Wait(Patience { phase: Phase::Transfer, limit: LATE });
+                return self.linger(LATE);
             }
             return self.go_on();
         }
         if self.collect.is_announced() && !self.collect.is_closed() {
             // The packet that closes the transfer follows; unread it would answer the next request.
-            return Step::Wait(Patience { phase: Phase::Transfer, limit: CLOSING });
+            return self.linger(CLOSING);
         }
         self.finished(now)
     }
@@ -346,7 +353,13 @@ impl BulkRead {
         if self.tries < CHUNK_TRIES {
             self.tries += 1;
             match self.state {
-                State::Reading { size, chunk } => return self.ask_chunk(size, chunk.start, now),
+                State::Reading { size, chunk } => {
+                    if self.manners.carrier == Carrier::Udp {
+                        // Fewer datagrams in a row, fewer of them lost.
+                        self.chunk_limit = (self.chunk_limit / 2).max(SMALLEST_CHUNK);
+                    }
+                    return self.ask_chunk(size, chunk.start, now);
+                }
                 State::Streaming => return self.prepare_again(now),
                 _ => {}
             }

@@ -20,7 +20,7 @@ use super::lease::Lease;
 use super::settings::RegistrySettings;
 use super::slot::Then;
 use super::status::{SlotStatus, StateName};
-use super::watcher::{Inbox, Tester, Watcher};
+use super::watcher::{BEAT, Inbox, Tester, Watcher};
 use super::workers;
 use crate::base::clock::{Clock, wall_of};
 use crate::base::deadline::Deadline;
@@ -338,9 +338,16 @@ impl Inner {
     /// Does something to the machine, and then whatever it wants done.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut Core<Held, Order>) -> T) -> T {
         let mut core = lock(&self.core);
+        let before = core.due();
         let result = change(&mut core);
         let effects = core.effects();
+        let due = core.due();
         drop(core);
+        // The watcher sleeps until what was due before, and at most for a beat.
+        let sooner = due.filter(|due| before.is_none_or(|before| *due < before));
+        if sooner.is_some_and(|due| due < self.clock.now() + BEAT) {
+            self.inbox.wake();
+        }
         self.perform(effects);
         result
     }

@@ -8,7 +8,9 @@ mod service;
 
 mod connections;
 mod devices;
+mod durable;
 mod errors;
 mod failures;
+mod life;
 mod reads;
 mod verdicts;

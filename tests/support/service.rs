@@ -241,9 +241,10 @@ impl Service {
         stream
     }
 
-    /// Sends these bytes and reads what comes until the connection closes.
+    /// Sends these bytes and reads what comes until the connection closes; nothing when there is none.
     pub fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
-        let mut stream = self.connect();
+        let Ok(mut stream) = TcpStream::connect(self.address) else { return String::new() };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let _ = stream.write_all(bytes.as_ref());
         let mut said = Vec::new();
         let _ = stream.read_to_end(&mut said);

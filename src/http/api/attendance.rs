@@ -1,8 +1,5 @@
 //! A device's attendance log: complete, or an error that says what was announced and what came.
-//!
-//! The oldest layout names people only by the device's index; their ids come from the device's user table then.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -12,9 +9,8 @@ use crate::http::call::{Call, Handled, Outcome, refused};
 use crate::http::response::Answer;
 use crate::registry::Terms;
 use crate::wire::clock_word::ClockWord;
-use crate::wire::record::UserId;
 use crate::wire::record::punch::Punch;
-use crate::wire::record::table::{PunchTable, UserTable};
+use crate::wire::record::table::PunchTable;
 
 /// `GET /devices/{id}/attendance`
 pub fn list(call: &mut Call) -> Handled {
@@ -29,12 +25,7 @@ pub fn list(call: &mut Call) -> Handled {
     registry.submit(
         &device.id,
         terms,
-        move |session, deadline| {
-            let punches = session.punches(today, deadline)?;
-            let nameless = punches.iter().any(|punch| punch.user_id.is_empty() && punch.uid.is_some());
-            let people = if nameless { people(&session.users(deadline)?) } else { HashMap::new() };
-            Ok((punches, people))
-        },
+        move |session, deadline| session.punches(today, deadline),
         move |result| {
             reply.result(result.map(answer).map_err(refused(&id)));
         },
@@ -42,20 +33,11 @@ pub fn list(call: &mut Call) -> Handled {
     Ok(Outcome::Later)
 }
 
-/// Who has which index.
-fn people(users: &UserTable) -> HashMap<u16, UserId> {
-    users.iter().map(|user| (user.uid, user.user_id)).collect()
-}
-
-fn answer((table, people): (PunchTable, HashMap<u16, UserId>)) -> Answer {
+fn answer(table: PunchTable) -> Answer {
     let count = table.iter().count();
     let blank = table.slots() - count;
     let head = format!(r#"{{"count":{count},"complete":true,"blank":{blank},"data":["#);
-    let named = move |punch: Punch| match punch.uid.filter(|_| punch.user_id.is_empty()) {
-        Some(uid) => Punch { user_id: people.get(&uid).copied().unwrap_or(punch.user_id), ..punch },
-        None => punch,
-    };
-    document(head, table.into_punches().map(named))
+    document(head, table.into_punches())
 }
 
 impl WriteRow for Punch {

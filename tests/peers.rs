@@ -74,6 +74,7 @@ fn pyzk_reads_what_is_in_the_device_and_so_do_we() {
             (Tables::GivesUp(words), Err(error)) => assert!(error.contains(words), "{row}: {error}"),
             (_, read) => panic!("{row}: {read:?}"),
         }
+        let punches = named(punches, &users);
         assert_eq!(read_by_us(&device, carrier, comm_key), (users, punches), "{row}");
     }
 }
@@ -167,6 +168,16 @@ fn clients_for_node_read_what_is_in_the_device_and_so_do_we() {
         assert_rows(&read["punches"], punches.iter().map(punch_in_node), client);
         assert_eq!(read_by_us(&device, carrier, 0), (users, punches), "{client}");
     }
+}
+
+/// Where a log holds only people's indices, the device's user table tells who they are.
+fn named(mut punches: Vec<Punch>, users: &[User]) -> Vec<Punch> {
+    for punch in punches.iter_mut().filter(|punch| punch.user_id.is_empty()) {
+        let user =
+            users.iter().find(|user| Some(user.uid) == punch.uid).expect("generated punches are of users");
+        punch.user_id = user.user_id;
+    }
+    punches
 }
 
 /// `CMD_REG_EVENT`

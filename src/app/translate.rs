@@ -12,6 +12,8 @@ use crate::wire::packet::Checksums;
 
 /// Room that the acceptor leaves for everything else, in open files, when it must do with fewer than it wants.
 const FILES_FOR_OTHERS: usize = 256;
+/// How soon what was found out about a device is in its record.
+const GATHER: Duration = Duration::from_millis(100);
 /// How much longer than the longest deadline the acceptor waits for an answer.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -68,7 +70,7 @@ pub(super) fn store(settings: &Settings) -> StoreSettings {
         (Some(url), None) => Place::Postgres { url: url.clone() },
         (Some(url), Some(attach)) => Place::Attached { url: url.clone(), attach: Box::new(attached(attach)) },
     };
-    StoreSettings::new(&settings.state_dir, place)
+    StoreSettings { gather: GATHER, ..StoreSettings::new(&settings.state_dir, place) }
 }
 
 fn attached(attach: &Attach) -> AttachSettings {

@@ -91,7 +91,7 @@ pub enum Refusal {
         left: Duration,
     },
     /// It could not be reached, and is not tried again before some time has passed.
-    #[error("the device cannot be reached: {}", cause.detail)]
+    #[error("there is no session with the device: {}", cause.detail)]
     Unreachable {
         /// What happened at the last attempt.
         cause: Arc<Failure>,

@@ -383,7 +383,10 @@ impl Inner {
             Carrier::Tcp => TransportChoice::Tcp,
             Carrier::Udp => TransportChoice::Udp,
         });
-        let facts = Facts { transport_used, ..Facts::default() };
+        // Who answered is known from the greeting; a record that says otherwise is left to people to settle.
+        let known = status.known_serial_number.is_some();
+        let serial_number = status.serial_number.clone().filter(|_| up && !known);
+        let facts = Facts { transport_used, serial_number, ..Facts::default() };
         let status = Some(if up { Status::Up } else { Status::Down });
         self.record(id, Observation { facts, status, seen });
     }

@@ -341,6 +341,7 @@ impl<S, J> Slot<S, J> {
             disabled,
             transport: self.carrier,
             serial_number: self.serial_number.clone(),
+            known_serial_number: self.device.facts.serial_number.clone(),
             heard: self.heard,
         }
     }

@@ -96,6 +96,8 @@ pub struct SlotStatus {
     pub transport: Option<Carrier>,
     /// Who answered the last time.
     pub serial_number: Option<String>,
+    /// Who should answer, according to the record.
+    pub known_serial_number: Option<String>,
     /// When the device last answered anything.
     pub heard: Option<Instant>,
 }

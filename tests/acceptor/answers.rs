@@ -176,7 +176,7 @@ fn stopping_answers_what_is_in_flight_and_closes_the_rest() {
     let reader = std::thread::spawn(move || {
         assert!(idle.is_closed());
         let reply = half.answer().unwrap();
-        assert_eq!((reply.status, &reply.json()["code"]), (503, &"shutting_down".into()));
+        assert_eq!((reply.status, &reply.json()["code"]), (503, &"stopping".into()));
         site.open_the_gate();
         let reply = busy.answer().unwrap();
         assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));

@@ -366,7 +366,7 @@ impl Answer {
         assert!(body["title"].as_str().is_some_and(|title| !title.is_empty()), "{body}");
         assert!(body["detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{body}");
         let told = self.header("retry-after").map(|seconds| seconds.parse::<u64>().unwrap());
-        if !matches!(code, "overloaded" | "shutting_down") {
+        if !matches!(code, "overloaded" | "stopping") {
             assert_eq!(told, body["retry_after"].as_u64(), "header and body say the same: {body}");
         }
         body

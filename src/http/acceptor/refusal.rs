@@ -39,7 +39,7 @@ impl Refusal {
         "overloaded",
         "internal",
         "deadline_exceeded",
-        "shutting_down",
+        "stopping",
     ];
 
     /// The place of this kind among [`Refusal::CODES`].

@@ -70,12 +70,6 @@ pub fn user_layout(body: &[u8], count: Option<u32>) -> Result<UserLayout, Unknow
     .ok_or_else(|| unknown(body, count))
 }
 
-/// The lengths that the records of either table usually have: what a count can confirm.
-#[must_use]
-pub fn is_usual(stride: usize) -> bool {
-    [8, 16, 28, 40, 49, 72].contains(&stride)
-}
-
 fn by_count(body: &[u8], count: Option<u32>) -> Option<usize> {
     let count = usize::try_from(count?).ok().filter(|&count| count > 0)?;
     let stride = body.len() / count;

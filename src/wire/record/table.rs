@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::UserId;
 use super::punch::{Punch, PunchLayout};
-use super::stride::{UnknownLayout, is_usual, punch_layout, user_layout};
+use super::stride::{UnknownLayout, punch_layout, user_layout};
 use super::user::{User, UserLayout};
 use crate::wire::clock_word::ClockWord;
 
@@ -70,13 +70,10 @@ impl PunchTable {
     /// # Errors
     /// [`TableError`] when it is not proved complete or not understood.
     pub fn parse(data: Vec<u8>, count: Option<u32>, latest: ClockWord) -> Result<Self, TableError> {
-        let body = body(&data, count)?;
-        let records = data.get(body.clone()).unwrap_or_default();
-        if records.is_empty() {
-            return Ok(Self::default());
-        }
-        let layout = Some(punch_layout(records, count, latest)?);
-        Ok(Self { data, body, layout, people: HashMap::new() })
+        let layout_of = |records: &[u8]| punch_layout(records, count, latest);
+        let settled = settle(&data, count, layout_of, PunchLayout::stride)?;
+        let Some((body, layout)) = settled else { return Ok(Self::default()) };
+        Ok(Self { data, body, layout: Some(layout), people: HashMap::new() })
     }
 
     /// The same log, naming the people whose internal index stands in its records instead of a user id.
@@ -137,13 +134,10 @@ impl UserTable {
     /// # Errors
     /// [`TableError`] when it is not proved complete or not understood.
     pub fn parse(data: Vec<u8>, count: Option<u32>) -> Result<Self, TableError> {
-        let body = body(&data, count)?;
-        let records = data.get(body.clone()).unwrap_or_default();
-        if records.is_empty() {
-            return Ok(Self::default());
-        }
-        let layout = Some(user_layout(records, count)?);
-        Ok(Self { data, body, layout })
+        let layout_of = |records: &[u8]| user_layout(records, count);
+        let settled = settle(&data, count, layout_of, UserLayout::stride)?;
+        let Some((body, layout)) = settled else { return Ok(Self::default()) };
+        Ok(Self { data, body, layout: Some(layout) })
     }
 
     /// The records' layout, unless there are none.
@@ -191,32 +185,42 @@ impl fmt::Debug for UserTable {
     }
 }
 
-/// Where the records of a table stand that is proved complete: behind the size word.
-fn body(data: &[u8], count: Option<u32>) -> Result<Range<usize>, TableError> {
-    let count = count.filter(|count| *count > 0);
+/// Where the records of a table stand that is proved complete, behind the size word, and their layout; `None` for
+/// no records.
+fn settle<L: Copy>(
+    data: &[u8],
+    count: Option<u32>,
+    layout_of: impl Fn(&[u8]) -> Result<L, UnknownLayout>,
+    stride: impl Fn(L) -> usize,
+) -> Result<Option<(Range<usize>, L)>, TableError> {
+    let counted = count.filter(|count| *count > 0);
     let Some((word, records)) = data.split_first_chunk::<4>() else {
-        return if data.is_empty() { empty(count) } else { Err(short(0, data, count)) };
+        return if data.is_empty() { empty(counted) } else { Err(short(0, data, counted)) };
     };
     let announced = u32::from_le_bytes(*word);
     let promised = usize::try_from(announced).unwrap_or(usize::MAX);
     if promised == records.len() {
-        return if records.is_empty() { empty(count) } else { Ok(4..data.len()) };
+        if records.is_empty() {
+            return empty(counted);
+        }
+        return Ok(Some((4..data.len(), layout_of(records)?)));
     }
-    // The size word contradicts the bytes: the count decides, if it fits one of them.
-    let fits = |size: usize| {
-        let count = count.and_then(|count| usize::try_from(count).ok());
-        count.is_some_and(|count| size.is_multiple_of(count) && is_usual(size / count))
-    };
-    match records.get(..promised) {
-        _ if fits(records.len()) => Ok(4..data.len()),
-        Some(_) if fits(promised) => Ok(4..4 + promised),
-        _ => Err(short(announced, records, count)),
+    // The size word contradicts the bytes. The count decides, if records of the layout that the bytes show are
+    // as many as it says: of all that came, or of what the word promises.
+    let counted_as = counted.and_then(|count| usize::try_from(count).ok());
+    for body in [Some(records), records.get(..promised)].into_iter().flatten() {
+        if let Ok(layout) = layout_of(body)
+            && counted_as.is_some_and(|count| count.checked_mul(stride(layout)) == Some(body.len()))
+        {
+            return Ok(Some((4..4 + body.len(), layout)));
+        }
     }
+    Err(short(announced, records, counted))
 }
 
-fn empty(count: Option<u32>) -> Result<Range<usize>, TableError> {
+fn empty<L>(count: Option<u32>) -> Result<Option<(Range<usize>, L)>, TableError> {
     // "Empty" in spite of a count must not pass for success: a caller would believe that everything was read.
-    count.map_or(Ok(0..0), |count| Err(TableError::Missing { count }))
+    count.map_or(Ok(None), |count| Err(TableError::Missing { count }))
 }
 
 fn short(announced: u32, records: &[u8], count: Option<u32>) -> TableError {

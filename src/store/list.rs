@@ -118,6 +118,9 @@ mod tests {
         let ids: Vec<_> = list.iter().map(|d| d.id.to_string()).collect();
         assert_eq!(ids, ["9", "10", "a", "b"]);
         assert_eq!(list.get(&DeviceId::from(10)).map(|d| d.id.to_string()).as_deref(), Some("10"));
+        for (id, place) in [("8", 0), ("9", 1), ("11", 2), ("aa", 3), ("z", 4)] {
+            assert_eq!(list.up_to(&DeviceId::parse(id).unwrap()), place, "{id}");
+        }
     }
 
     #[test]

@@ -68,7 +68,9 @@ fn a_lease_is_the_session_itself_and_gives_it_back_or_condemns_it() {
     let site = Site::of(Config::default());
     let mut lease = site.registry.lease(&id("0"), soon()).unwrap();
     lease.run(|session| session.time(soon())).unwrap();
+    let since = Instant::now();
     let late = site.registry.call(&id("0"), Terms::read(within(Duration::from_millis(100))), time);
+    assert!(since.elapsed() < Duration::from_millis(700), "{:?}", since.elapsed());
     assert_eq!(late.unwrap_err().code(), "deadline_exceeded", "others wait until then");
     drop(lease);
     ask_time(&site.registry, "0").unwrap();

@@ -7,6 +7,7 @@ use zkgate::base::clock::SystemClock;
 use zkgate::base::ids::DeviceId;
 use zkgate::base::liveness::Liveness;
 use zkgate::device::{SessionSettings, Target};
+use zkgate::registry::shell::Recorder;
 use zkgate::registry::{Registry, RegistrySettings, SlotStatus, StateName};
 use zkgate::simulator::{Config, DeviceHandle, Simulator};
 use zkgate::store::device::{Device, Endpoint, Facts, Observation, SessionMode, Status, TransportChoice};
@@ -79,7 +80,7 @@ impl Site {
         settings: RegistrySettings,
         record: impl Fn(Device) -> Device,
         prepare: impl Fn(&DeviceHandle),
-        recorder: Box<dyn Fn(&DeviceId, Observation) + Send + Sync>,
+        recorder: Recorder,
         observed: Observed,
     ) -> Self {
         let key = config.comm_key.clone();

@@ -20,7 +20,7 @@ use super::lease::Lease;
 use super::settings::RegistrySettings;
 use super::slot::Then;
 use super::status::{SlotStatus, StateName};
-use super::watcher::{BEAT, Inbox, Tester, Watcher};
+use super::watcher::{Inbox, Tester, Watcher};
 use super::workers;
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
@@ -343,11 +343,7 @@ impl Inner {
         let effects = core.effects();
         let due = core.due();
         drop(core);
-        // The watcher sleeps until what was due before, and at most for a beat.
-        let sooner = due.filter(|due| before.is_none_or(|before| *due < before));
-        if sooner.is_some_and(|due| due < self.clock.now() + BEAT) {
-            self.inbox.wake();
-        }
+        self.inbox.hasten(before, due, &*self.clock);
         self.perform(effects);
         result
     }

@@ -43,9 +43,16 @@ fn a_call_under_way_is_answered_before_it_ends() {
     let path = format!("/api/v1/devices/{id}/time");
     stream.write_all(service.head("GET", &path, "Connection: close\r\n").as_bytes()).unwrap();
     service.until_state(&id, "busy");
+    let mut second = service.connect();
+    second.write_all(service.head("GET", &path, "Connection: close\r\n").as_bytes()).unwrap();
+    service.until(&format!("/devices/{id}/connection"), |shown| shown["queue"] == 1);
     let (code, took) = service.stop();
     assert_eq!(code, Some(0));
     assert!(took < Duration::from_secs(3), "{took:?}");
+    let mut waiting = String::new();
+    second.read_to_string(&mut waiting).unwrap();
+    assert!(waiting.starts_with("HTTP/1.1 503 ") && waiting.contains("\"stopping\""), "{waiting}");
+    assert!(waiting.contains("Retry-After: "), "{waiting}");
     let mut said = String::new();
     stream.read_to_string(&mut said).unwrap();
     assert!(said.starts_with("HTTP/1.1 200 ") && said.contains("drift_seconds"), "{said}");

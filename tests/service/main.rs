@@ -7,6 +7,7 @@ mod postgres_server;
 mod service;
 
 mod connections;
+mod crowd;
 mod devices;
 mod durable;
 mod errors;

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use super::super::error::{Failure, Refusal};
 use super::super::shell::Held;
+use super::BEAT;
+use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
@@ -126,6 +128,19 @@ impl Inbox {
     /// Until when the most impatient tester waits.
     pub(super) fn nearest_tester(&self) -> Option<Instant> {
         lock(&self.testers).values().flatten().map(|waiting| waiting.until.instant()).min()
+    }
+
+    /// Wakes the watcher if the next timer is due sooner than it was: it sleeps until then, and at most for a beat.
+    pub(in crate::registry) fn hasten(
+        &self,
+        before: Option<Instant>,
+        due: Option<Instant>,
+        clock: &dyn Clock,
+    ) {
+        let sooner = due.filter(|due| before.is_none_or(|before| *due < before));
+        if sooner.is_some_and(|due| due < clock.now() + BEAT) {
+            self.wake();
+        }
     }
 
     pub(in crate::registry) fn wake(&self) {

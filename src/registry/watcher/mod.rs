@@ -57,7 +57,7 @@ pub(super) struct Watcher {
 }
 
 /// The watcher wakes at least this often, to show that it lives.
-pub(super) const BEAT: Duration = Duration::from_secs(1);
+const BEAT: Duration = Duration::from_secs(1);
 /// How long it may take between two beats.
 const SILENCE: Duration = Duration::from_secs(15);
 /// How often the store is told who is there.

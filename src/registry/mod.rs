@@ -10,6 +10,7 @@ pub mod core;
 pub mod error;
 pub mod job;
 pub mod lease;
+mod observe;
 pub mod outage;
 pub mod queue;
 pub mod settings;

@@ -22,7 +22,7 @@ use super::slot::Then;
 use super::status::{SlotStatus, StateName};
 use super::watcher::{Inbox, Tester, Watcher};
 use super::workers;
-use crate::base::clock::{Clock, wall_of};
+use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::liveness::Liveness;
@@ -30,9 +30,8 @@ use crate::base::lock::{lock, wait_for};
 use crate::base::readiness::Watched;
 use crate::base::threads::{SMALL_STACK, contained, spawn};
 use crate::device::{DeviceError, Session, Target};
-use crate::store::device::{Device, Facts, Observation, Status, TransportChoice};
+use crate::store::device::{Device, Observation};
 use crate::transport::Socket;
-use crate::wire::carrier::Carrier;
 
 /// Who is told what the registry notices about devices: the store, as a rule.
 pub type Recorder = Box<dyn Fn(&DeviceId, Observation) + Send + Sync>;
@@ -62,9 +61,9 @@ pub(super) struct Inner {
     /// guards: who waits for a device to be disconnected
     notices: Mutex<Notices>,
     next_notice: AtomicU64,
-    recorder: Recorder,
+    pub(super) recorder: Recorder,
     /// guards: which devices are down, and since when
-    outages: Mutex<HashMap<DeviceId, Instant>>,
+    pub(super) outages: Mutex<HashMap<DeviceId, Instant>>,
     pub(super) ended: AtomicBool,
 }
 
@@ -371,57 +370,6 @@ impl Inner {
                 }
                 Effect::Changed { id, up } => self.observe(&id, up),
             }
-        }
-    }
-
-    /// Tells the log and the store that a device came up or went down, and over what it was reached.
-    fn observe(&self, id: &DeviceId, up: bool) {
-        let Some(status) = lock(&self.core).status(id) else { return };
-        self.say(id, up, &status);
-        let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
-        let transport_used = status.transport.filter(|_| up).map(|carrier| match carrier {
-            Carrier::Tcp => TransportChoice::Tcp,
-            Carrier::Udp => TransportChoice::Udp,
-        });
-        // Who answered is known from the greeting; a record that says otherwise is left to people to settle.
-        let known = status.known_serial_number.is_some();
-        let serial_number = status.serial_number.clone().filter(|_| up && !known);
-        let facts = Facts { transport_used, serial_number, ..Facts::default() };
-        let status = Some(if up { Status::Up } else { Status::Down });
-        self.record(id, Observation { facts, status, seen });
-    }
-
-    fn record(&self, id: &DeviceId, observation: Observation) {
-        contained("an observation for the store", || (self.recorder)(id, observation));
-    }
-
-    /// The first failure of a series is a warning and its end is said once; what lies between is for the curious.
-    fn say(&self, id: &DeviceId, up: bool, status: &SlotStatus) {
-        let now = self.clock.now();
-        let before = match up {
-            true => lock(&self.outages).remove(id),
-            false => lock(&self.outages).insert(id.clone(), now),
-        };
-        match (up, before, &status.last_error) {
-            (true, Some(since), _) => {
-                let away = now.saturating_duration_since(since).as_secs_f64();
-                log::info!("device {id} is back after {away:.1} s");
-            }
-            (true, None, _) => log::debug!("device {id} is up"),
-            (false, None, Some(error)) => {
-                log::warn!("device {id} is down: {}; {}", error.detail, error.advice)
-            }
-            (false, ..) => log::debug!("device {id} is down"),
-        }
-    }
-
-    /// Tells the store when the devices that are up last answered.
-    pub(super) fn observe_all(&self) {
-        let statuses: Vec<SlotStatus> = lock(&self.core).statuses().collect();
-        for status in statuses.iter().filter(|status| status.state.is_up()) {
-            let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
-            let observation = Observation { seen, status: Some(Status::Up), ..Observation::default() };
-            self.record(&status.id, observation);
         }
     }
 }

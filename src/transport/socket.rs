@@ -90,6 +90,10 @@ impl Socket {
             return Err(TransportError::sort(error));
         }
         match stream.peer_addr() {
+            // On one machine a connection to a port where nobody listens can end up at its own beginning.
+            Ok(peer) if stream.local_addr().is_ok_and(|local| local == peer) => {
+                Err(TransportError::Refused(io::ErrorKind::ConnectionRefused.into()))
+            }
             Ok(_) => Ok(Opening::Open),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(Opening::Pending),
             Err(error) => Err(TransportError::sort(error)),

@@ -19,6 +19,38 @@
 //! | [`wire`] | bytes ⇄ meaning, nothing else |
 //! | [`simulator`] | a device that is honest by default and misbehaves on request |
 //! | [`base`] | leaves: deadlines, clocks, secrets, ids |
+//!
+//! Embedded, without the HTTP side: a [`Store`](store::Store) knows the devices, a [`Registry`](registry::Registry)
+//! owns their sessions and follows the store's list. `examples/embedded.rs` is a whole program; in short:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use std::time::{Duration, Instant};
+//!
+//! use zkgate::base::{clock::SystemClock, deadline::Deadline, ids::DeviceId, liveness::Liveness};
+//! use zkgate::registry::{Registry, RegistrySettings, Terms};
+//! use zkgate::store::{Place, Store, StoreSettings};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (clock, liveness) = (Arc::new(SystemClock), Liveness::new(Instant::now()));
+//! let store = Store::open(StoreSettings::new("state", Place::Sqlite), clock.clone(), &liveness)?;
+//! let remembered = Arc::clone(&store);
+//! let record = Box::new(move |id: &DeviceId, noticed| remembered.record(id, noticed));
+//! let registry = Registry::start(RegistrySettings::default(), clock, record, &liveness)?;
+//! let following = Arc::clone(&registry);
+//! store.subscribe(Box::new(move |devices| following.configure(devices.iter())));
+//!
+//! let deadline = Deadline::after(Instant::now(), Duration::from_secs(5));
+//! for device in store.devices().iter() {
+//!     match registry.call(&device.id, Terms::read(deadline), |session, deadline| session.time(deadline)) {
+//!         Ok(time) => println!("{}: {}", device.name, time.fields()),
+//!         Err(refusal) => println!("{}: {refusal} ({})", device.name, refusal.code()),
+//!     }
+//! }
+//! registry.stop(Deadline::after(Instant::now(), Duration::from_secs(10)));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod app;
 pub mod base;

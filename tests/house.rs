@@ -106,7 +106,7 @@ fn a_breach_is_seen_in_whatever_form_it_is_written() {
         ),
         ("device/x.rs", "UdpSocket::bind(a)", Some("this room may not open sockets (UdpSocket::bind)")),
         ("transport/tcp.rs", "TcpStream::connect(a)", None),
-        ("ops/watchdog.rs", "TcpStream::connect(a)", None),
+        ("ops/probe.rs", "TcpStream::connect(a)", None),
         ("ops/health.rs", "TcpStream::connect(a)", Some("this room may not open sockets")),
         ("base/x.rs", &"\n".repeat(450), None),
         ("base/x.rs", &"\n".repeat(451), Some("src/base/x.rs:451: a file may have 450 lines")),

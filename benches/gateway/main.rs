@@ -23,8 +23,11 @@ mod throughput;
 
 use support::Report;
 
+/// A row's name and what fills it in.
+type Row = (&'static str, fn(&mut Report));
+
 /// The rows by name, in the order in which they are printed.
-const ROWS: [(&str, fn(&mut Report)); 13] = [
+const ROWS: [Row; 13] = [
     ("isolation", isolation::dead_neighbours),
     ("back-off", latency::back_off),
     ("latency", latency::warm_call),

@@ -5,7 +5,7 @@ mod translate;
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::base::alarm::Alarms;
 use crate::base::clock::{Clock, SystemClock};
@@ -21,7 +20,7 @@ use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
 use crate::base::secret::Secret;
 use crate::config::{Settings, Token};
-use crate::http::acceptor::Acceptor;
+use crate::http::acceptor::{self, Acceptor};
 use crate::http::engine::Engine;
 use crate::http::gateway::Gateway;
 use crate::http::stream::Streams;
@@ -29,7 +28,9 @@ use crate::http::token::{self, TokenCheck};
 use crate::http::workers;
 use crate::ops::limits::{FixedNumbers, allow_open_files};
 use crate::registry::Registry;
+use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
 use crate::store::{Store, StoreError};
+use crate::wire::comm_key::CommKey;
 
 /// The service, running.
 pub struct App {
@@ -77,8 +78,8 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
+/// For how long the demonstration waits for its own store.
+const REGISTERING: Duration = Duration::from_secs(10);
 
 impl App {
     /// Starts the service. It answers requests when this returns.
@@ -87,9 +88,15 @@ impl App {
     /// [`StartError`].
     pub fn start(settings: &Settings, numbers: &FixedNumbers) -> Result<Self, StartError> {
         let files = allow_open_files(numbers.needs().file_count())?;
+        if !files.enough {
+            log::warn!(
+                "the limit on open files is lower than these settings can need; fewer clients are served"
+            );
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let liveness = Liveness::new(clock.now());
-        let listener = listen(settings.listen)?;
+        let listener = acceptor::listen(settings.listen)
+            .map_err(|source| StartError::Listen { address: settings.listen, source })?;
         let address = listener.local_addr()?;
         private_directory("the state directory", &settings.state_dir)?;
         private_directory("the runtime directory", &settings.runtime_dir)?;
@@ -163,6 +170,35 @@ impl App {
         &self.gateway
     }
 
+    /// Registers a device that anybody can see and change, as the demonstration needs it.
+    ///
+    /// # Errors
+    /// Why the store does not take it.
+    pub fn register(&self, name: String, address: SocketAddr) -> Result<(), StoreError> {
+        let new = NewDevice {
+            name: Some(name),
+            ip_address: address.ip(),
+            port: address.port(),
+            comm_key: CommKey::default(),
+            transport: TransportChoice::default(),
+            mode: SessionMode::default(),
+            timezone: None,
+            enabled: true,
+            facts: Facts::default(),
+        };
+        let deadline = Deadline::after(Instant::now(), REGISTERING);
+        self.gateway.store.create_wait(new, deadline).map(drop)
+    }
+
+    /// One line that says how the service is: `12/14 devices up`.
+    pub fn status(&self) -> impl Fn() -> String + Send + 'static {
+        let registry = Arc::clone(&self.gateway.registry);
+        move || {
+            let (up, all) = registry.up();
+            format!("{up}/{all} devices up")
+        }
+    }
+
     /// Whether every loop turns.
     #[must_use]
     pub const fn liveness(&self) -> &Liveness {
@@ -200,18 +236,6 @@ impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "App({})", self.address)
     }
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let open = || -> io::Result<TcpListener> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // A restart must not wait for connections of the last run to be forgotten.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
-    };
-    open().map_err(|source| StartError::Listen { address, source })
 }
 
 fn token_of(settings: &Settings) -> Result<(Option<Secret<String>>, TokenCheck), StartError> {

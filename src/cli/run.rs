@@ -1,30 +1,29 @@
 //! Where the command line hands over to the app: the bodies of `serve`, `demo` and `simulate`.
 
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded, select};
 
 use super::arguments::{Demo, Simulate};
 use super::{Exit, fixed_numbers, print};
 use crate::app::App;
-use crate::base::deadline::Deadline;
 use crate::config::{Environment, Flags, Settings, Sources};
 use crate::ops::signals::Signals;
 use crate::ops::systemd;
 use crate::ops::watchdog::Watchdog;
-use crate::registry::Registry;
 use crate::simulator::{Config, Fault, Profile, Simulator, control};
-use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
 use crate::wire::comm_key::CommKey;
 
 /// Runs the service until it is told to stop.
 pub(super) fn serve(settings: Settings) -> Exit {
+    let told = match Told::listen() {
+        Ok(told) => told,
+        Err(error) => return failed(&error),
+    };
     match App::start(&settings, &fixed_numbers(&settings)) {
         Ok(app) => {
             log::info!("listening on {}", app.address());
-            until_told(app)
+            until_told(app, &told)
         }
         Err(error) => failed(&error),
     }
@@ -57,6 +56,10 @@ fn demonstrate(demo: &Demo, directory: &std::path::Path) -> Exit {
             return Exit::Misused;
         }
     };
+    let told = match Told::listen() {
+        Ok(told) => told,
+        Err(error) => return failed(&error),
+    };
     let config = Config { devices: usize::from(demo.devices), users: 50, punches: 500, ..Config::default() };
     let simulator = match Simulator::start(config) {
         Ok(simulator) => simulator,
@@ -67,24 +70,13 @@ fn demonstrate(demo: &Demo, directory: &std::path::Path) -> Exit {
         Err(error) => return failed(&error),
     };
     for (number, device) in simulator.devices().iter().enumerate() {
-        let new = NewDevice {
-            name: Some(format!("Simulated device {}", number + 1)),
-            ip_address: device.address().ip(),
-            port: device.address().port(),
-            comm_key: CommKey::default(),
-            transport: TransportChoice::Auto,
-            mode: SessionMode::Persistent,
-            timezone: None,
-            enabled: true,
-            facts: Facts::default(),
-        };
-        let deadline = Deadline::after(Instant::now(), Duration::from_secs(10));
-        if let Err(error) = app.gateway().store.create_wait(new, deadline) {
+        let name = format!("Simulated device {}", number + 1);
+        if let Err(error) = app.register(name, device.address()) {
             return failed(&error);
         }
     }
     print(&invitation(&app, demo.devices));
-    until_told(app)
+    until_told(app, &told)
 }
 
 /// What to try.
@@ -117,12 +109,12 @@ pub(super) fn simulate(simulate: &Simulate) -> Exit {
             return Exit::Misused;
         }
     };
-    let simulator = match Simulator::start(config) {
-        Ok(simulator) => simulator,
+    let told = match Told::listen() {
+        Ok(told) => told,
         Err(error) => return failed(&error),
     };
-    let (stopped, _signals) = match told_to_stop() {
-        Ok(parts) => parts,
+    let simulator = match Simulator::start(config) {
+        Ok(simulator) => simulator,
         Err(error) => return failed(&error),
     };
     for device in simulator.devices() {
@@ -135,7 +127,7 @@ pub(super) fn simulate(simulate: &Simulate) -> Exit {
         Ok(control) => control.inspect(|control| print(&format!("control {}\n", control.address()))),
         Err(error) => return failed(&error),
     };
-    let _ = stopped.recv();
+    let _ = told.stopped.recv();
     Exit::Well
 }
 
@@ -159,20 +151,15 @@ fn config_of(simulate: &Simulate) -> Result<Config, String> {
 }
 
 /// Runs until a signal says stop, or the service cannot go on.
-fn until_told(app: App) -> Exit {
-    let (stopped, _signals) = match told_to_stop() {
-        Ok(parts) => parts,
-        Err(error) => return failed(&error),
-    };
-    let registry = Arc::clone(&app.gateway().registry);
-    let status = move || up(&registry);
+fn until_told(app: App, told: &Told) -> Exit {
+    let status = app.status();
     systemd::ready(&status());
     let watchdog = match Watchdog::start(app.address(), app.liveness().clone(), status) {
         Ok(watchdog) => watchdog,
         Err(error) => return failed(&error),
     };
     let exit = select! {
-        recv(stopped) -> _ => Exit::Well,
+        recv(told.stopped) -> _ => Exit::Well,
         recv(app.died()) -> _ => {
             log::error!("the HTTP engine has died; ending, so that the service is started anew");
             Exit::Failed
@@ -185,26 +172,28 @@ fn until_told(app: App) -> Exit {
     exit
 }
 
-/// "12/14 devices up"
-fn up(registry: &Registry) -> String {
-    let (up, all) = registry.up();
-    format!("{up}/{all} devices up")
+/// The signals, heard from the very start: one that comes while the service starts is not lost and not fatal.
+struct Told {
+    stopped: Receiver<()>,
+    _signals: Signals,
 }
 
-fn told_to_stop() -> std::io::Result<(Receiver<()>, Signals)> {
-    let (stop, stopped) = bounded(1);
-    let signals = Signals::start(
-        move || {
-            // Told once is told.
-            let _ = stop.try_send(());
-        },
-        || {
-            log::info!(
-                "there is nothing to reload: devices are followed by themselves, settings need a restart"
-            )
-        },
-    )?;
-    Ok((stopped, signals))
+impl Told {
+    fn listen() -> std::io::Result<Self> {
+        let (stop, stopped) = bounded(1);
+        let signals = Signals::start(
+            move || {
+                // Told once is told.
+                let _ = stop.try_send(());
+            },
+            || {
+                log::info!(
+                    "there is nothing to reload: devices are followed by themselves, settings need a restart"
+                )
+            },
+        )?;
+        Ok(Self { stopped, _signals: signals })
+    }
 }
 
 fn failed(error: &dyn std::error::Error) -> Exit {

@@ -154,6 +154,24 @@ impl Dial {
         }
     }
 
+    /// Ends it before its time: what it was doing did not go well.
+    pub fn abandon(&mut self, now: Instant) -> DeviceError {
+        let phase = self.phase();
+        let since = match &self.stage {
+            Stage::Reaching { since, .. } => *since,
+            Stage::Greeting(parts) => {
+                let hello = parts.1.dialog();
+                let (timings, since) = (hello.timings().to_vec(), hello.since());
+                timings.into_iter().for_each(|(phase, took)| self.note(phase, took, true));
+                since
+            }
+            Stage::Over => now,
+        };
+        self.note(phase, now.saturating_duration_since(since), false);
+        self.stage = Stage::Over;
+        failure(Fault::DeadlineExceeded, phase)
+    }
+
     fn try_next(&mut self, now: Instant) -> DialStep {
         let Some(carrier) = self.target.carriers.get(self.tried).copied() else {
             let nothing = TransportError::Unreachable(io::Error::other("no transport to try"));

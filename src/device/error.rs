@@ -174,6 +174,7 @@ impl DeviceError {
             ("device_busy", _) => "busy",
             (_, Fault::Transport(TransportError::Refused(_))) => "refused",
             (_, Fault::Dialog(DialogError::Silent { .. })) => "silent",
+            (_, Fault::DeadlineExceeded) if self.phase != Phase::Reach => "silent",
             _ => "unreachable",
         }
     }

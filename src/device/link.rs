@@ -14,6 +14,7 @@ use crate::dialog::{Dialog, Phase};
 use crate::transport::socket::DATAGRAM_CEILING;
 use crate::transport::{Socket, TransportError};
 use crate::wire::carrier::{Carrier, Outbox};
+use crate::wire::command::Command;
 use crate::wire::frame::{FrameBuffer, FrameError};
 use crate::wire::packet::{Checksums, Packet};
 
@@ -38,6 +39,9 @@ enum Inbox {
     },
 }
 
+/// How often a thread that waits on many links reads from one of them before it looks at the others: a device that
+/// never stops talking must not keep it.
+const FILLS_AT_ONCE: u32 = 32;
 /// Room for one read during a transfer, in bytes.
 const TRANSFER_ROOM: usize = 128 * 1024;
 
@@ -79,8 +83,7 @@ impl Link {
         let fault = loop {
             if !self.out.is_empty() {
                 match self.socket.send(&mut self.out, deadline) {
-                    Ok(()) if reached == Reached::No => reached = Reached::Perhaps,
-                    Ok(()) => {}
+                    Ok(()) => reached = Reached::Perhaps,
                     Err(error) => break Self::timed(error),
                 }
             }
@@ -94,8 +97,11 @@ impl Link {
             }
             next = match self.inbox.next(self.checksums) {
                 Ok(Some(packet)) => {
-                    reached = Reached::Yes;
-                    talk.hear(&packet, &mut self.line, &mut self.out, Instant::now())
+                    let next = talk.hear(&packet, &mut self.line, &mut self.out, Instant::now());
+                    if talk.is_answered() {
+                        reached = Reached::Yes;
+                    }
+                    next
                 }
                 Ok(None) => {
                     let until = deadline.min(Deadline::at(talk.due()));
@@ -135,11 +141,20 @@ impl Link {
             phase: talk.phase(),
             reached: Reached::Perhaps,
         };
+        let mut fills = 0;
         loop {
             let next = match self.inbox.next(self.checksums) {
                 Ok(Some(packet)) => talk.hear(&packet, &mut self.line, &mut self.out, now),
+                Ok(None) if fills == FILLS_AT_ONCE && now < talk.due() => return Ok(None),
+                Ok(None) if fills == FILLS_AT_ONCE => {
+                    fills = 0;
+                    talk.lapse(&mut self.line, &mut self.out, now)
+                }
                 Ok(None) => match self.inbox.fill_now(&self.socket) {
-                    Ok(true) => continue,
+                    Ok(true) => {
+                        fills += 1;
+                        continue;
+                    }
                     Ok(false) if now >= talk.due() => talk.lapse(&mut self.line, &mut self.out, now),
                     Ok(false) => return Ok(None),
                     Err(error) => return Err(failed(talk, error.into())),
@@ -158,9 +173,10 @@ impl Link {
     /// session. The socket is in non-blocking mode.
     pub(super) fn overhear(&mut self) -> Result<(), DeviceError> {
         let failed = |fault| DeviceError { fault, phase: Phase::Reply, reached: Reached::No };
+        let mut fills = 0;
         loop {
             match self.inbox.next(self.checksums) {
-                Ok(Some(packet)) if packet.command == crate::wire::command::Command::REG_EVENT => {
+                Ok(Some(packet)) if packet.command == Command::REG_EVENT => {
                     self.line.hear(&packet);
                     let acknowledgement = self.line.acknowledgement();
                     self.out.push(&acknowledgement);
@@ -168,8 +184,10 @@ impl Link {
                 // Late datagrams are ordinary; a stream that talks out of turn is not.
                 Ok(Some(_)) if self.out.carrier() == Carrier::Udp => {}
                 Ok(Some(_)) => return Err(failed(Fault::OutOfTurn)),
+                // The rest is there at the next look.
+                Ok(None) if fills == FILLS_AT_ONCE => break,
                 Ok(None) => match self.inbox.fill_now(&self.socket) {
-                    Ok(true) => {}
+                    Ok(true) => fills += 1,
                     Ok(false) => break,
                     Err(error) => return Err(failed(error.into())),
                 },

@@ -8,6 +8,7 @@ use crate::dialog::bulk_read::BulkRead;
 use crate::transport::TransportError;
 use crate::wire::bulk::Table;
 use crate::wire::clock_word::ClockWord;
+use crate::wire::record::punch::PunchLayout;
 use crate::wire::record::table::{PunchTable, TableError};
 
 /// Which count of the device belongs to a table.
@@ -24,6 +25,9 @@ impl Session {
     /// The whole attendance log, proved complete. `today` is the latest time that a record can believably show
     /// by our own clock; the device's clock is asked for its opinion too.
     ///
+    /// Old firmware stores the person's internal index instead of the user id; the users are read as well then,
+    /// and whoever is still among them is named.
+    ///
     /// # Errors
     /// [`DeviceError`]; a log that cannot be believed to be whole is an error, never a short list.
     pub fn punches(&mut self, today: ClockWord, deadline: Deadline) -> Result<PunchTable, DeviceError> {
@@ -33,9 +37,18 @@ impl Session {
             _ => today,
         };
         let latest = ClockWord(clock.max(today).0.saturating_add(TWO_DAYS));
-        self.table(Table::ATTENDANCE, Counted::Punches, deadline, |data, count| {
+        let table = self.table(Table::ATTENDANCE, Counted::Punches, deadline, |data, count| {
             PunchTable::parse(data, count, latest)
-        })
+        })?;
+        if table.layout() != Some(PunchLayout::Short) {
+            return Ok(table);
+        }
+        match self.users(deadline) {
+            Ok(users) => Ok(table.with_people(users.iter().map(|user| (user.uid, user.user_id)))),
+            // A device that does not hand out its users has at least their indices.
+            Err(error) if matches!(error.code(), "unknown_layout" | "device_rejected") => Ok(table),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a table: the device's count first, then the bytes, then the proof that they are all there.
@@ -52,18 +65,21 @@ impl Session {
             Counted::Punches => sizes.punches,
         };
         let now = std::time::Instant::now();
-        let read = BulkRead::new(table, self.method, count, self.manners(), now);
+        let session = self.link.line().session();
+        let read = BulkRead::new(table, self.method, count, self.manners(), now).in_session(session);
         let bulk = match self.link.converse_with(read, deadline) {
             Ok((bulk, _)) => bulk,
             Err((error, read)) => return Err(cut_off(error, read.progress())),
         };
-        self.method = bulk.method;
         self.doubtful |= !bulk.released;
-        parse(bulk.data, count).map_err(|error| DeviceError {
+        let parsed = parse(bulk.data, count).map_err(|error| DeviceError {
             fault: error.into(),
             phase: Phase::Transfer,
             reached: Reached::Yes,
-        })
+        })?;
+        // Only a method that yielded something believable is worth remembering.
+        self.method = bulk.method;
+        Ok(parsed)
     }
 }
 

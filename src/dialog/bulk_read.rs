@@ -5,6 +5,9 @@
 //! says what was announced and what came. Requests are made strictly one after the other. The transfer buffer is
 //! given back at the end. Source: public protocol description, captured exchanges, reports of several clients.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use super::collect::Collect;
@@ -44,6 +47,10 @@ pub struct BulkRead {
     table: Table,
     manners: Manners,
     method: Method,
+    /// The method to begin with the next time, if this read teaches nothing better.
+    known: Method,
+    /// The session id, if it is known: it tells "nothing there" from the end of a transfer that got lost.
+    session: Option<u16>,
     /// Whether the device counts records in this table, so that "nothing" cannot be true.
     expected: bool,
     chunk_limit: u32,
@@ -53,6 +60,8 @@ pub struct BulkRead {
     tries: u32,
     /// Whether the table was prepared anew because the device had lost it.
     restarted: bool,
+    /// Whether the device was already left alone for a moment because it asked for that.
+    paused: bool,
     /// Why the read fails, while the buffer is being given back.
     failure: Option<DialogError>,
     since: Instant,
@@ -62,6 +71,8 @@ pub struct BulkRead {
 enum State {
     /// The table was asked for.
     Preparing,
+    /// The device wants to be asked again in a moment.
+    Pausing,
     /// It comes without further requests.
     Streaming,
     /// It is read chunk by chunk.
@@ -74,10 +85,14 @@ enum State {
 
 /// How often one chunk is asked for before the read fails.
 const CHUNK_TRIES: u32 = 3;
+/// Over datagrams less is asked for at once after each failure, but no less than this, in bytes.
+const SMALLEST_CHUNK: u32 = 2048;
 /// How long the packet that closes a transfer is waited for once all bytes are here.
 const CLOSING: Duration = Duration::from_secs(2);
 /// How long late datagrams are waited for after the packet that closes a transfer.
 const LATE: Duration = Duration::from_secs(1);
+/// How long a device that says "again" is left alone.
+const PAUSE: Duration = super::exchange::PAUSE;
 /// Memory taken before anything has come, in bytes; it grows with what comes.
 const FIRST_RESERVE: usize = 1 << 20;
 
@@ -94,15 +109,25 @@ impl BulkRead {
             table,
             manners,
             method,
+            known: method,
+            session: None,
             expected: count.is_some_and(|count| count > 0),
             chunk_limit,
             state: State::Preparing,
             collect: Collect::new(manners.carrier),
             tries: 1,
             restarted: false,
+            paused: false,
             failure: None,
             since: now,
         }
+    }
+
+    /// The same, in a session with this id.
+    #[must_use]
+    pub const fn in_session(mut self, session: u16) -> Self {
+        self.session = Some(session);
+        self
     }
 
     /// How many bytes were announced, as far as that is known, and how many have come.
@@ -143,14 +168,25 @@ impl BulkRead {
         Step::Wait(Patience { phase: Phase::Transfer, limit: self.manners.progress })
     }
 
+    /// Waits for what may still come, but no longer than for anything else.
+    fn linger(&self, limit: Duration) -> Step<Bulk> {
+        Step::Wait(Patience { phase: Phase::Transfer, limit: limit.min(self.manners.progress) })
+    }
+
     fn done(&mut self, nothing: Option<Command>, released: bool) -> Step<Bulk> {
-        Step::Done(Ok(Bulk { data: self.collect.take(), method: self.method, nothing, released }))
+        // That another method found nothing either is no reason to prefer it.
+        let method = if nothing.is_some() { self.known } else { self.method };
+        Step::Done(Ok(Bulk { data: self.collect.take(), method, nothing, released }))
     }
 
     /// The reply to the request that prepares the table.
     fn prepared(&mut self, packet: &Packet<'_>, now: Instant) -> Step<Bulk> {
         match packet.command {
             Command::PREPARE_DATA | Command::DATA => {
+                self.state = State::Streaming;
+                self.collected(packet, now)
+            }
+            Command::ACK_OK if packet.payload.is_empty() && self.ends_a_transfer(packet) => {
                 self.state = State::Streaming;
                 self.collected(packet, now)
             }
@@ -172,10 +208,26 @@ impl BulkRead {
                 }
             }
             Command::ACK_UNAUTH => Step::Done(Err(DialogError::SessionLost)),
-            code if code.is_unsupported() && self.method == Method::Buffered => self.fall_back(now),
-            code if code.is_unsupported() => Step::Done(Err(DialogError::TransferRefused { code })),
-            code => self.nothing(code, now),
+            Command::ACK_RETRY | Command::ACK_REPEAT if !self.paused => {
+                (self.paused, self.state) = (true, State::Pausing);
+                Step::Wait(Patience { phase: Phase::Prepare, limit: PAUSE })
+            }
+            Command::ACK_ERROR | Command::ERR_NO_DATA => self.nothing(packet.command, now),
+            code if self.method == Method::Buffered => {
+                if code.is_unsupported() {
+                    self.known = Method::Direct;
+                }
+                self.fall_back(now)
+            }
+            // Whatever it means, it does not say that there is nothing.
+            code => Step::Done(Err(DialogError::TransferRefused { code })),
         }
+    }
+
+    /// Whether this "done" carries the number of bytes sent, as the end of a transfer does, and not the session
+    /// id (or 0), as every other reply does.
+    fn ends_a_transfer(&self, packet: &Packet<'_>) -> bool {
+        self.session.is_some_and(|session| packet.session != session) && packet.session != 0
     }
 
     /// The device says that there is nothing. Some refuse the buffered form that way although there is.
@@ -201,26 +253,17 @@ impl BulkRead {
                     Ok(_) => self.collect.announce(announcement),
                     Err(too_large) => return Step::Done(Err(too_large.into())),
                 }
-                self.go_on()
+                self.weigh(now)
             }
             Command::DATA => {
                 self.collect.add(packet);
-                if self.collect.overflows() {
-                    return self.overrun(now);
-                }
-                if !self.collect.is_complete() {
-                    return self.go_on();
-                }
-                if self.collect.is_announced() && !self.collect.is_closed() {
-                    // The packet that closes the transfer follows; unread it would answer the next request.
-                    return Step::Wait(Patience { phase: Phase::Transfer, limit: CLOSING });
-                }
-                self.finished(now)
+                self.weigh(now)
             }
             Command::ACK_OK if self.collect.is_complete() => self.finished(now),
-            Command::ACK_OK if self.manners.carrier == Carrier::Udp && !self.collect.is_closed() => {
+            Command::ACK_OK if self.collect.is_closed() => self.go_on(),
+            Command::ACK_OK if self.more_was_sent(packet) => {
                 self.collect.close();
-                Step::Wait(Patience { phase: Phase::Transfer, limit: LATE })
+                self.linger(LATE)
             }
             Command::ACK_OK => self.failed(now),
             Command::ACK_UNAUTH => Step::Done(Err(DialogError::SessionLost)),
@@ -233,6 +276,41 @@ impl BulkRead {
             }
             code => self.give_up(DialogError::TransferRefused { code }),
         }
+    }
+
+    /// What has come, is it all?
+    fn weigh(&mut self, now: Instant) -> Step<Bulk> {
+        if self.collect.overflows() {
+            return self.overrun(now);
+        }
+        if !self.collect.is_complete() {
+            if let Some(Err(too_large)) = self.claimed().map(BulkSize::new) {
+                return Step::Done(Err(too_large.into()));
+            }
+            if self.collect.is_closed() || self.collect.is_enough() {
+                return self.linger(LATE);
+            }
+            return self.go_on();
+        }
+        if self.collect.is_announced() && !self.collect.is_closed() {
+            // The packet that closes the transfer follows; unread it would answer the next request.
+            return self.linger(CLOSING);
+        }
+        self.finished(now)
+    }
+
+    /// What the size word of an unannounced table claims. The first datagram need not be the one with that word.
+    fn claimed(&self) -> Option<u32> {
+        let guess = self.collect.is_guess() && self.manners.carrier == Carrier::Tcp;
+        let due = self.collect.due().filter(|_| guess)?;
+        Some(u32::try_from(due).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the packet that closes a transfer may have overtaken data: datagrams do that, and it tells how
+    /// many bytes were sent (modulo 65536).
+    fn more_was_sent(&self, packet: &Packet<'_>) -> bool {
+        let received = self.collect.received() % (1 << 16);
+        self.manners.carrier == Carrier::Udp || usize::from(packet.session) != received
     }
 
     /// More bytes than announced: a stream cannot be trusted after that, datagrams can be asked for again.
@@ -275,8 +353,14 @@ impl BulkRead {
         if self.tries < CHUNK_TRIES {
             self.tries += 1;
             match self.state {
-                State::Reading { size, chunk } => return self.ask_chunk(size, chunk.start, now),
-                State::Streaming if self.manners.carrier == Carrier::Udp => return self.prepare_again(now),
+                State::Reading { size, chunk } => {
+                    if self.manners.carrier == Carrier::Udp {
+                        // Fewer datagrams in a row, fewer of them lost.
+                        self.chunk_limit = (self.chunk_limit / 2).max(SMALLEST_CHUNK);
+                    }
+                    return self.ask_chunk(size, chunk.start, now);
+                }
+                State::Streaming => return self.prepare_again(now),
                 _ => {}
             }
         }
@@ -285,9 +369,9 @@ impl BulkRead {
     }
 
     fn prepare_again(&mut self, now: Instant) -> Step<Bulk> {
-        let tries = self.tries;
+        let since = self.since;
         let step = self.prepare(now);
-        self.tries = tries;
+        self.since = since;
         step
     }
 
@@ -317,6 +401,8 @@ impl Dialog for BulkRead {
     fn hear(&mut self, packet: &Packet<'_>, now: Instant) -> Step<Bulk> {
         match self.state {
             State::Preparing => self.prepared(packet, now),
+            // The same answer once more, as datagrams do.
+            State::Pausing => Step::Wait(Patience { phase: Phase::Prepare, limit: PAUSE }),
             State::Streaming | State::Reading { .. } => self.collected(packet, now),
             State::Releasing => self.done(None, true),
             State::GivingUp => Step::Done(Err(self.failure.take().unwrap_or(DialogError::OutOfStep))),
@@ -327,7 +413,9 @@ impl Dialog for BulkRead {
         let udp = self.manners.carrier == Carrier::Udp;
         match self.state {
             // The closing packet is missing, the bytes are not.
-            State::Streaming | State::Reading { .. } if self.collect.is_complete() => self.finished(now),
+            State::Streaming | State::Reading { .. } if self.collect.is_enough() => self.finished(now),
+            // A closed transfer is over, whatever is missing, so it can be asked for again.
+            State::Streaming | State::Reading { .. } if self.collect.is_closed() => self.failed(now),
             State::Streaming | State::Reading { .. } if udp && self.tries < CHUNK_TRIES => self.failed(now),
             State::Streaming | State::Reading { .. } => {
                 let (announced, received) = self.progress();
@@ -339,8 +427,15 @@ impl Dialog for BulkRead {
                 self.prepare_again(now)
             }
             State::Preparing => self.silent(Phase::Prepare, now),
+            State::Pausing => self.prepare_again(now),
             State::Releasing => self.done(None, false),
-            State::GivingUp => self.silent(Phase::Release, now),
+            State::GivingUp => match self.failure.take() {
+                // It says nothing any more, so this session is not to be used again.
+                Some(DialogError::Incomplete { announced, received }) => {
+                    Step::Done(Err(DialogError::Stalled { announced, received, waited: CLOSING }))
+                }
+                _ => self.silent(Phase::Release, now),
+            },
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::bulk::Announcement;
+use crate::wire::bulk::{Announcement, BulkSize};
 use crate::wire::carrier::Carrier;
 use crate::wire::packet::Packet;
 
@@ -23,6 +23,8 @@ pub(super) struct Collect {
     /// The fragments of the request under way, by index: datagrams only.
     fragments: BTreeMap<u16, Vec<u8>>,
     received: usize,
+    /// Data packets of the request under way.
+    packets: u32,
     closed: bool,
 }
 
@@ -36,6 +38,7 @@ impl Collect {
             announced: None,
             fragments: BTreeMap::new(),
             received: 0,
+            packets: 0,
             closed: false,
         }
     }
@@ -51,15 +54,19 @@ impl Collect {
         self.forget();
     }
 
-    /// Takes an announcement. A second one counts instead of the first and what came after it.
+    /// Takes an announcement. A second one counts instead of the first and what came after it; over datagrams
+    /// it may be one that was overtaken by the data, which carries numbers of its own.
     pub(super) fn announce(&mut self, announcement: Announcement) {
         self.announced = Some(announcement.total);
-        self.forget();
+        if self.carrier == Carrier::Tcp {
+            self.forget();
+        }
     }
 
     /// Takes a data packet.
     pub(super) fn add(&mut self, packet: &Packet<'_>) {
         self.received += packet.payload.len();
+        self.packets = self.packets.saturating_add(1);
         match self.carrier {
             Carrier::Tcp => self.data.extend_from_slice(packet.payload),
             Carrier::Udp => {
@@ -106,19 +113,43 @@ impl Collect {
 
     /// Whether all bytes are here.
     pub(super) fn is_complete(&self) -> bool {
-        let unannounced = self.announced.is_none() && self.asked.is_none();
         match self.due() {
+            // Datagrams may still be missing in between, or come before their announcement.
+            Some(due) if self.is_guess() && self.carrier == Carrier::Udp => {
+                self.received as u64 == due && self.is_contiguous()
+            }
             // The size word is only a claim: what came in one piece is weighed elsewhere.
-            Some(due) if unannounced => self.received as u64 >= due,
+            Some(due) if self.is_guess() => self.received as u64 >= due,
             Some(due) => self.received as u64 == due,
             // Less than a size word, unannounced, is an empty table.
-            None => true,
+            None => self.packets > 0,
         }
+    }
+
+    /// Whether it may be all, if nothing more comes: a single datagram whose size word is smaller than itself.
+    pub(super) fn is_enough(&self) -> bool {
+        self.is_complete()
+            || self.is_guess()
+                && self.fragments.len() == 1
+                && self.due().is_some_and(|due| self.received as u64 >= due)
     }
 
     /// Whether there are more bytes than there can be.
     pub(super) fn overflows(&self) -> bool {
-        self.announced.or(self.asked).is_some_and(|most| self.received as u64 > u64::from(most))
+        let most = self.announced.or(self.asked).unwrap_or(BulkSize::CEILING);
+        self.received as u64 > u64::from(most)
+    }
+
+    /// Whether only the size word says how much there is.
+    pub(super) const fn is_guess(&self) -> bool {
+        self.announced.is_none() && self.asked.is_none()
+    }
+
+    fn is_contiguous(&self) -> bool {
+        let ends = self.fragments.first_key_value().zip(self.fragments.last_key_value());
+        let last = ends.filter(|((first, _), _)| **first == 0).map(|(_, (last, _))| usize::from(*last));
+        // A table that fits one datagram has any number there.
+        self.fragments.len() == 1 || last == Some(self.fragments.len() - 1)
     }
 
     /// Forgets the table: it is read from its beginning again.
@@ -133,7 +164,7 @@ impl Collect {
             self.data.extend_from_slice(fragment);
         }
         self.mark = self.data.len();
-        (self.received, self.closed) = (0, false);
+        (self.received, self.packets, self.closed) = (0, 0, false);
     }
 
     /// The whole table.
@@ -146,6 +177,6 @@ impl Collect {
     fn forget(&mut self) {
         self.data.truncate(self.mark);
         self.fragments.clear();
-        (self.received, self.closed) = (0, false);
+        (self.received, self.packets, self.closed) = (0, 0, false);
     }
 }

@@ -83,11 +83,10 @@ impl DialogError {
     #[must_use]
     pub const fn leaves_session_usable(&self) -> bool {
         match self {
-            Self::Incomplete { .. }
-            | Self::TooLarge(_)
-            | Self::TransferRefused { .. }
-            | Self::Malformed { .. } => true,
-            Self::Silent { .. }
+            Self::Incomplete { .. } | Self::TransferRefused { .. } | Self::Malformed { .. } => true,
+            // What is too large to be taken may already be on its way.
+            Self::TooLarge(_)
+            | Self::Silent { .. }
             | Self::Stalled { .. }
             | Self::Overrun { .. }
             | Self::UnsupportedHandshake { .. }

@@ -156,3 +156,128 @@ impl Dialog for Hello {
         Step::Done(Err(DialogError::Silent { phase: self.phase(), waited }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::{Line, Matching};
+    use super::super::stage::{REPLY, SESSION, Stage, manners};
+    use super::*;
+    use crate::wire::carrier::Carrier::{self, Tcp, Udp};
+
+    fn greeting(carrier: Carrier, key: u64) -> Stage<Hello> {
+        let hello = Hello::new(CommKey::new(key).unwrap(), manners(carrier), Instant::now());
+        Stage::open_on(Line::new(Matching::Strict), carrier, hello)
+    }
+
+    fn introduced(stage: &mut Stage<Hello>) {
+        stage.say(Command::ACK_OK, SESSION, &[]);
+        assert_eq!(stage.asked().command, Command::OPTIONS_RRQ);
+        stage.say(Command::ACK_OK, SESSION, b"~SerialNumber=ABC123\0");
+    }
+
+    #[test]
+    fn a_device_without_a_key_is_greeted_in_three_steps() {
+        let mut stage = greeting(Tcp, 0);
+        stage.say(Command::ACK_OK, SESSION, &[]);
+        assert_eq!((stage.asked().session, stage.asked().reply), (SESSION, 1));
+        introduced(&mut stage);
+        let greeting = stage.done.unwrap().unwrap();
+        assert_eq!(greeting.serial_number.as_deref(), Some("ABC123"));
+        let phases: Vec<Phase> = greeting.timings.iter().map(|(phase, _)| *phase).collect();
+        assert_eq!(phases, [Phase::Handshake, Phase::Identify]);
+    }
+
+    #[test]
+    fn the_key_is_sent_whenever_it_is_asked_for_even_when_it_is_0() {
+        for key in [0, 123_456] {
+            let mut stage = greeting(Tcp, key);
+            stage.say(Command::ACK_UNAUTH, SESSION, &[]);
+            let expected = CommKey::new(key).unwrap().scramble(SESSION, TICKS);
+            let asked = stage.asked();
+            assert_eq!(
+                (asked.command, asked.session, &asked.payload[..]),
+                (Command::AUTH, SESSION, &expected[..])
+            );
+            stage.say(Command::ACK_OK, SESSION, &[]);
+            introduced(&mut stage);
+            assert_eq!(stage.done.unwrap().unwrap().timings.len(), 3, "key {key}");
+        }
+    }
+
+    #[test]
+    fn what_a_device_says_against_a_greeting_has_a_name() {
+        let unauth = (Command::ACK_UNAUTH, SESSION);
+        for (name, said, expected) in [
+            ("wrong key", vec![unauth, unauth], DialogError::WrongCommKey),
+            ("locked at once", vec![(Command::ACK_AUTH_LOCKED, 0)], DialogError::AuthLocked),
+            ("locked after the key", vec![unauth, (Command::ACK_AUTH_LOCKED, 0)], DialogError::AuthLocked),
+            (
+                "secure firmware",
+                vec![(Command::ACK_SECURE, 0)],
+                DialogError::UnsupportedHandshake { code: Command::ACK_SECURE },
+            ),
+            (
+                "unknown code",
+                vec![(Command(7777), 0)],
+                DialogError::UnsupportedHandshake { code: Command(7777) },
+            ),
+            ("forgotten", vec![(Command::ACK_OK, SESSION), unauth], DialogError::SessionLost),
+        ] {
+            let mut stage = greeting(Tcp, 5);
+            said.into_iter().for_each(|(code, session)| stage.say(code, session, &[]));
+            assert_eq!(stage.done, Some(Err(expected)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_refuses_the_options_is_greeted_all_the_same() {
+        for code in [Command::ACK_ERROR, Command::ACK_UNKNOWN, Command::ERR_OPTION_READ] {
+            let mut stage = greeting(Tcp, 0);
+            stage.say(Command::ACK_OK, SESSION, &[]);
+            stage.say(code, SESSION, &[]);
+            stage.say(code, SESSION, &[]);
+            assert_eq!(stage.done.unwrap().unwrap().serial_number, None);
+        }
+    }
+
+    #[test]
+    fn silence_is_told_with_the_phase_in_which_it_fell() {
+        for carrier in [Tcp, Udp] {
+            let steps = [
+                (vec![], Phase::Handshake),
+                (vec![Command::ACK_UNAUTH], Phase::Authenticate),
+                (vec![Command::ACK_OK], Phase::Identify),
+                (vec![Command::ACK_UNAUTH, Command::ACK_OK], Phase::Identify),
+            ];
+            for (said, phase) in steps {
+                let mut stage = greeting(carrier, 5);
+                said.iter().for_each(|code| stage.say(*code, SESSION, &[]));
+                let before = stage.sent.len();
+                while stage.done.is_none() {
+                    stage.wait();
+                }
+                assert_eq!(
+                    stage.done,
+                    Some(Err(DialogError::Silent { phase, waited: REPLY })),
+                    "{carrier:?}"
+                );
+                let tries = stage.sent.len() - before + 1;
+                assert_eq!(tries, if carrier == Udp { 3 } else { 1 }, "{carrier:?} {phase:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn lost_datagrams_are_said_again_and_doubled_answers_change_nothing() {
+        let mut stage = greeting(Udp, 5);
+        stage.wait();
+        assert_eq!((stage.asked().command, stage.asked().reply), (Command::CONNECT, 0), "a new beginning");
+        stage.say(Command::ACK_UNAUTH, SESSION, &[]);
+        stage.hear(&Packet { command: Command::ACK_UNAUTH, session: SESSION, reply: 0, payload: &[] });
+        assert_eq!((stage.asked().command, stage.done.is_none()), (Command::AUTH, true));
+        stage.wait();
+        stage.say(Command::ACK_OK, SESSION, &[]);
+        introduced(&mut stage);
+        assert!(stage.done.unwrap().is_ok());
+    }
+}

@@ -11,7 +11,11 @@ pub mod error;
 pub mod exchange;
 pub mod hello;
 pub mod line;
+#[cfg(test)]
+mod stage;
 pub mod talk;
+#[cfg(test)]
+mod transcripts;
 
 use std::time::{Duration, Instant};
 

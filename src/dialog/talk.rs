@@ -18,6 +18,7 @@ pub struct Talk<D> {
     since: Instant,
     /// What was asked last: the answer to `CMD_CONNECT` is special.
     asked: Option<Command>,
+    answered: bool,
 }
 
 /// What the driver has to do: send what is in the outbox, and then this.
@@ -34,7 +35,7 @@ impl<D: Dialog> Talk<D> {
     pub fn open(mut dialog: D, line: &mut Line, out: &mut Outbox, now: Instant) -> (Self, Next<D::Outcome>) {
         let step = dialog.open(now);
         let patience = Patience { phase: Phase::Reply, limit: std::time::Duration::ZERO };
-        let mut talk = Self { dialog, patience, since: now, asked: None };
+        let mut talk = Self { dialog, patience, since: now, asked: None, answered: false };
         let next = talk.follow(step, line, out, now);
         (talk, next)
     }
@@ -49,6 +50,7 @@ impl<D: Dialog> Talk<D> {
     ) -> Next<D::Outcome> {
         match line.hear(packet) {
             Heard::Reply => {
+                self.answered = true;
                 if self.asked == Some(Command::CONNECT) {
                     line.assign(packet.session);
                 }
@@ -75,6 +77,12 @@ impl<D: Dialog> Talk<D> {
     #[must_use]
     pub fn due(&self) -> Instant {
         self.since + self.patience.limit
+    }
+
+    /// Whether the device has said anything to the last request; events and strays are no answer.
+    #[must_use]
+    pub const fn is_answered(&self) -> bool {
+        self.answered
     }
 
     /// What is being waited for.
@@ -104,7 +112,7 @@ impl<D: Dialog> Talk<D> {
     ) -> Next<D::Outcome> {
         match step {
             Step::Ask(request, patience) => {
-                self.asked = Some(request.command);
+                (self.asked, self.answered) = (Some(request.command), false);
                 out.push(&line.number(&request));
                 (self.patience, self.since) = (patience, now);
                 Next::Listen

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::engine::Headers;
@@ -88,7 +88,8 @@ impl Call {
     /// 404 when there is none.
     pub fn device(&self) -> Result<Arc<Device>, Problem> {
         let text = self.id.as_deref().unwrap_or_default();
-        let id = DeviceId::parse(text).ok_or_else(|| Problem::no_device(text))?;
+        let plain = percent_decoded(text);
+        let id = plain.as_deref().and_then(DeviceId::parse).ok_or_else(|| Problem::no_device(text))?;
         self.gateway.store.devices().get(&id).cloned().ok_or_else(|| Problem::no_device(text))
     }
 
@@ -174,18 +175,12 @@ impl Call {
             return Err(Problem::new(415, "unsupported_media_type", detail));
         }
         let bytes: Cow<'_, [u8]> = if self.body.is_empty() { b"{}".into() } else { (&self.body).into() };
-        serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
-            Category::Syntax | Category::Eof | Category::Io => {
-                let place = format!("line {}, column {}", error.line(), error.column());
-                Problem::bad_request(
-                    "invalid_json",
-                    format!("The body is not JSON: it breaks off or goes wrong at {place}."),
-                )
-            }
-            Category::Data => {
-                Problem::bad_request("invalid_body", format!("The body does not fit: {error}."))
-            }
-        })
+        // What is derived for a struct takes a list of its fields' values too, which nobody means.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| misfit(&error))?;
+            return Err(Problem::bad_request("invalid_body", "The body must be a JSON object."));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| misfit(&error))
     }
 
     /// Whether the body is empty or `{}`, for requests that take none.
@@ -214,7 +209,68 @@ pub fn refused(id: &DeviceId) -> impl FnOnce(Refusal) -> Problem + '_ {
     |refusal| Problem::of_refusal(&refusal, id)
 }
 
+/// A path segment without its escapes: clients escape the `:` that an id may have.
+fn percent_decoded(segment: &str) -> Option<String> {
+    let mut parts = segment.split('%');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        let hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let byte = u8::from_str_radix(digits, 16).ok().filter(|byte| hex && byte.is_ascii())?;
+        plain.push(char::from(byte));
+        plain.push_str(rest);
+    }
+    Some(plain)
+}
+
+fn misfit(error: &serde_json::Error) -> Problem {
+    match error.classify() {
+        Category::Syntax | Category::Eof | Category::Io => {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            let detail = format!("The body is not JSON: it breaks off or goes wrong at {place}.");
+            Problem::bad_request("invalid_json", detail)
+        }
+        Category::Data => {
+            Problem::bad_request("invalid_body", format!("The body does not fit: {}.", cut(error)))
+        }
+    }
+}
+
+/// An error that may repeat what the caller wrote, kept short and on one line.
+fn cut(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let shown: String =
+        text.chars().take(ERROR_CEILING).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if shown.len() < text.len() { format!("{shown}…") } else { shown }
+}
+
+/// The longest error about a body, in characters.
+const ERROR_CEILING: usize = 300;
+
 fn quoted(text: &str) -> String {
     let cut: String = text.chars().take(64).collect();
     format!("{cut:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_in_a_segment_are_undone_where_they_are_ascii() {
+        for (segment, plain) in [
+            ("17", Some("17")),
+            ("a%3Ab%3ac", Some("a:b:c")),
+            ("%2e%2E", Some("..")),
+            ("%25", Some("%")),
+            ("%", None),
+            ("%4", None),
+            ("%+4", None),
+            ("%zz", None),
+            ("%c3%a9", None),
+            ("%é", None),
+        ] {
+            assert_eq!(percent_decoded(segment).as_deref(), plain, "{segment}");
+        }
+    }
 }

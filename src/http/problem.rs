@@ -90,7 +90,7 @@ impl Problem {
     pub fn of_refusal(refusal: &Refusal, id: &DeviceId) -> Self {
         let code = refusal.code();
         let problem = Self {
-            retry_after: refusal.retry_after(),
+            retry_after: refusal.retry_after().or((*refusal == Refusal::Stopping).then_some(RESTART)),
             ..Self::new(status_of(code), code, sentence(&refusal.to_string()))
         };
         let problem = problem.about(id);
@@ -111,6 +111,7 @@ impl Problem {
             StoreError::Full { .. } => (409, "store_full"),
             StoreError::ReadOnly => (405, "read_only_store"),
             StoreError::Busy => (503, "store_busy"),
+            StoreError::Closed => (503, "stopping"),
             error if error.outcome_unknown() => (503, "outcome_unknown"),
             StoreError::Internal { .. } => (500, "internal"),
             _ => (503, "store_unavailable"),
@@ -118,8 +119,12 @@ impl Problem {
         let problem = Self::new(status, code, sentence(&error.to_string()));
         match error {
             StoreError::Invalid { field, .. } => problem.with("field", *field),
-            StoreError::Conflict { other, .. } => problem.about(other),
+            StoreError::Conflict { other, .. } => problem.with("other_device", other.as_str()),
+            StoreError::ReadOnly => Self { allow: Some("GET, HEAD"), ..problem },
+            StoreError::Closed => Self { retry_after: Some(RESTART), ..problem },
             StoreError::Busy => Self { retry_after: Some(Duration::from_secs(1)), ..problem },
+            // Whoever does not know whether it was done must look first.
+            error if error.outcome_unknown() => problem,
             StoreError::TimedOut { .. } | StoreError::Unavailable { .. } => {
                 Self { retry_after: Some(Duration::from_secs(5)), ..problem }
             }
@@ -143,6 +148,9 @@ impl Problem {
         }
     }
 }
+
+/// When a service that is stopping may be back, if it is started anew.
+const RESTART: Duration = Duration::from_secs(5);
 
 /// The HTTP status of each code that a device call can end with.
 fn status_of(code: &str) -> u16 {

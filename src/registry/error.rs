@@ -47,11 +47,17 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether it is ours to mend, so that it says nothing about the device.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.code == INTERNAL
+    }
+
     /// A panic in a job: ours to mend, not the device's.
     #[must_use]
     pub fn internal(now: Instant) -> Arc<Self> {
         Arc::new(Self {
-            code: "internal",
+            code: INTERNAL,
             detail: "the operation failed inside the service".to_owned(),
             advice: "the service's log says more; please report it",
             phase: "reply",
@@ -63,6 +69,9 @@ impl Failure {
         })
     }
 }
+
+/// The code of failures inside the service.
+const INTERNAL: &str = "internal";
 
 /// Why a call was not answered by the device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,14 +2,14 @@
 //! carry them out.
 //!
 //! The mutex is held for a few statements at a time. Sockets, callbacks and the store are never touched under it:
-//! what is to be done comes out of the machine as effects, which [`Inner::perform`] carries out afterwards.
+//! what is to be done comes out of the machine as effects, which `Inner::perform` carries out afterwards.
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
@@ -28,7 +28,7 @@ use crate::base::ids::DeviceId;
 use crate::base::liveness::Liveness;
 use crate::base::lock::{lock, wait_for};
 use crate::base::readiness::Watched;
-use crate::base::threads::{SMALL_STACK, spawn};
+use crate::base::threads::{SMALL_STACK, contained, spawn};
 use crate::device::{DeviceError, Session, Target};
 use crate::store::device::{Device, Facts, Observation, Status, TransportChoice};
 use crate::transport::Socket;
@@ -38,6 +38,8 @@ use crate::wire::carrier::Carrier;
 pub type Recorder = Box<dyn Fn(&DeviceId, Observation) + Send + Sync>;
 /// Who is told that a device was disconnected as asked for.
 pub(super) type Notice = Box<dyn FnOnce() + Send>;
+/// Who waits for that, each with a number by which the request can be withdrawn.
+type Notices = HashMap<DeviceId, Vec<(u64, Notice)>>;
 
 /// The connection service: one healthy session per device, and an orderly queue before it.
 pub struct Registry {
@@ -58,8 +60,11 @@ pub(super) struct Inner {
     pub(super) closed: Condvar,
     pub(super) inbox: Inbox,
     /// guards: who waits for a device to be disconnected
-    notices: Mutex<HashMap<DeviceId, Vec<Notice>>>,
+    notices: Mutex<Notices>,
+    next_notice: AtomicU64,
     recorder: Recorder,
+    /// guards: which devices are down, and since when
+    outages: Mutex<HashMap<DeviceId, Instant>>,
     pub(super) ended: AtomicBool,
 }
 
@@ -99,7 +104,9 @@ impl Registry {
             closed: Condvar::new(),
             inbox: Inbox::new()?,
             notices: Mutex::default(),
+            next_notice: AtomicU64::new(0),
             recorder,
+            outages: Mutex::default(),
             ended: AtomicBool::new(false),
         });
         let registry = Arc::new(Self { inner: Arc::clone(&inner), threads: Mutex::default() });
@@ -218,8 +225,12 @@ impl Registry {
     /// Why that cannot be tried now; `answer` is dropped then.
     pub fn test(&self, id: &DeviceId, deadline: Deadline, answer: Tester) -> Result<(), Refusal> {
         let now = self.inner.clock.now();
-        self.inner.inbox.expect(id.clone(), deadline, answer);
-        self.inner.with(|core| core.disconnect(id, Then::Redial, now))
+        let number = self.inner.inbox.expect(id.clone(), deadline, answer);
+        let result = self.inner.with(|core| core.disconnect(id, Then::Redial, now));
+        if result.is_err() {
+            self.inner.inbox.forget(id, number);
+        }
+        result
     }
 
     /// Tries an address that need not belong to any device, and reports every step.
@@ -268,8 +279,9 @@ impl Registry {
             };
             core = wait_for(&self.inner.closed, core, left.min(Duration::from_millis(50)));
         }
-        drop(core);
+        // Said under the lock: a worker that has just looked is already waiting, and hears the call.
         self.inner.ended.store(true, Ordering::Release);
+        drop(core);
         self.inner.work.notify_all();
         self.inner.inbox.wake();
         let threads = std::mem::take(&mut *lock(&self.threads));
@@ -283,10 +295,17 @@ impl Registry {
 
     fn end(&self, id: &DeviceId, then: Then, done: Notice) -> Result<(), Refusal> {
         let now = self.inner.clock.now();
-        lock(&self.inner.notices).entry(id.clone()).or_default().push(done);
+        let number = self.inner.next_notice.fetch_add(1, Ordering::Relaxed);
+        lock(&self.inner.notices).entry(id.clone()).or_default().push((number, done));
         let result = self.inner.with(|core| core.disconnect(id, then, now));
         if result.is_err() {
-            lock(&self.inner.notices).remove(id);
+            let mut notices = lock(&self.inner.notices);
+            if let Some(waiting) = notices.get_mut(id) {
+                waiting.retain(|(other, _)| *other != number);
+                if waiting.is_empty() {
+                    notices.remove(id);
+                }
+            }
         }
         result
     }
@@ -320,14 +339,18 @@ impl Inner {
     /// Does something to the machine, and then whatever it wants done.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut Core<Held, Order>) -> T) -> T {
         let mut core = lock(&self.core);
+        let before = core.due();
         let result = change(&mut core);
         let effects = core.effects();
+        let due = core.due();
         drop(core);
+        self.inbox.hasten(before, due, &*self.clock);
         self.perform(effects);
         result
     }
 
-    /// Carries out what the machine wants done. Never under its mutex.
+    /// Carries out what the machine wants done. Never under its mutex. What belongs to others may panic: that
+    /// must not keep the rest from being done.
     pub(super) fn perform(&self, effects: Vec<Effect<Held, Order>>) {
         for effect in effects {
             match effect {
@@ -335,21 +358,26 @@ impl Inner {
                 Effect::KeepAlive { id, session } => self.inbox.keep_alive(id, session),
                 Effect::Overhear { id, session } => self.inbox.overhear(id, session),
                 Effect::Farewell { id, session } => self.inbox.farewell(id, session),
-                Effect::Answer { ticket, refusal } => ticket.job.refuse(refusal),
+                Effect::Answer { ticket, refusal } => {
+                    contained("a caller's answer", || ticket.job.refuse(refusal));
+                }
                 Effect::Wake => self.work.notify_one(),
                 Effect::Closed { id } => {
                     self.closed.notify_all();
                     let waiting = lock(&self.notices).remove(&id).unwrap_or_default();
-                    waiting.into_iter().for_each(|notice| notice());
+                    for (_, notice) in waiting {
+                        contained("a notice of a disconnect", notice);
+                    }
                 }
                 Effect::Changed { id, up } => self.observe(&id, up),
             }
         }
     }
 
-    /// Tells the store that a device came up or went down, and who it is.
+    /// Tells the log and the store that a device came up or went down, and over what it was reached.
     fn observe(&self, id: &DeviceId, up: bool) {
         let Some(status) = lock(&self.core).status(id) else { return };
+        self.say(id, up, &status);
         let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
         let transport_used = status.transport.filter(|_| up).map(|carrier| match carrier {
             Carrier::Tcp => TransportChoice::Tcp,
@@ -357,7 +385,31 @@ impl Inner {
         });
         let facts = Facts { transport_used, ..Facts::default() };
         let status = Some(if up { Status::Up } else { Status::Down });
-        (self.recorder)(id, Observation { facts, status, seen });
+        self.record(id, Observation { facts, status, seen });
+    }
+
+    fn record(&self, id: &DeviceId, observation: Observation) {
+        contained("an observation for the store", || (self.recorder)(id, observation));
+    }
+
+    /// The first failure of a series is a warning and its end is said once; what lies between is for the curious.
+    fn say(&self, id: &DeviceId, up: bool, status: &SlotStatus) {
+        let now = self.clock.now();
+        let before = match up {
+            true => lock(&self.outages).remove(id),
+            false => lock(&self.outages).insert(id.clone(), now),
+        };
+        match (up, before, &status.last_error) {
+            (true, Some(since), _) => {
+                let away = now.saturating_duration_since(since).as_secs_f64();
+                log::info!("device {id} is back after {away:.1} s");
+            }
+            (true, None, _) => log::debug!("device {id} is up"),
+            (false, None, Some(error)) => {
+                log::warn!("device {id} is down: {}; {}", error.detail, error.advice)
+            }
+            (false, ..) => log::debug!("device {id} is down"),
+        }
     }
 
     /// Tells the store when the devices that are up last answered.
@@ -365,10 +417,8 @@ impl Inner {
         let statuses: Vec<SlotStatus> = lock(&self.core).statuses().collect();
         for status in statuses.iter().filter(|status| status.state.is_up()) {
             let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
-            (self.recorder)(
-                &status.id,
-                Observation { seen, status: Some(Status::Up), ..Observation::default() },
-            );
+            let observation = Observation { seen, status: Some(Status::Up), ..Observation::default() };
+            self.record(&status.id, observation);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{Failure, Refusal};
+use super::job::Priority;
 use super::outage::Outage;
 use super::queue::Queue;
 use super::settings::RegistrySettings;
@@ -39,8 +40,11 @@ pub enum State<S> {
         /// When the device last answered anything.
         heard: Instant,
     },
-    /// The session is with a worker.
-    Busy,
+    /// The session is with a worker, or lent out as a lease.
+    Busy {
+        /// Whether it counts among those whose last call had failed when it was taken.
+        suspect: bool,
+    },
     /// The session is with the watcher, which asks the device something or reads what came unasked.
     Probing {
         /// When it was last used for a call.
@@ -69,10 +73,23 @@ pub enum State<S> {
     },
 }
 
+/// The lines in which slots wait for a worker, the first to be served first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Their next job is urgent.
+    Urgent,
+    /// Somebody waits for the answer to their next job.
+    Interactive,
+    /// Nobody does.
+    Background,
+    /// Their last call failed.
+    Suspects,
+}
+
 /// What follows when the session is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// No session until somebody asks for one.
+    /// No session until somebody asks for one; whoever has asked since gets it at once.
     Park,
     /// A new session at once.
     Redial,
@@ -109,10 +126,12 @@ pub struct Slot<S, J> {
     pub last_error: Option<Arc<Failure>>,
     /// Whether the last call failed and none has gone well since.
     pub suspect: bool,
-    /// Whether the slot stands in a line of those that have work.
-    pub listed: bool,
+    /// In which line it waits for a worker; entries in other lines are stale.
+    pub listed: Option<Lane>,
     /// Whether something came unasked while the session was in use.
     pub noticed: bool,
+    /// Whether the session is to be closed although the last call went well.
+    pub retire: bool,
     /// Whether somebody asked for the present attempt to connect, so that calls may wait for it.
     pub forced: bool,
     /// Whether it was last told to be up or down.
@@ -152,8 +171,9 @@ impl<S, J> Slot<S, J> {
             outage: None,
             last_error: None,
             suspect: false,
-            listed: false,
+            listed: None,
             noticed: false,
+            retire: false,
             forced: false,
             told_up: None,
             heard: None,
@@ -207,29 +227,53 @@ impl<S, J> Slot<S, J> {
         self.suspect = false;
     }
 
-    /// Why a call cannot be taken now, if it cannot.
+    /// Why there may be no session at all, if that is so: nothing that a failure could explain.
     #[must_use]
-    pub fn refusal(&self, now: Instant) -> Option<Refusal> {
-        let unreachable = |retry_after| {
-            let cause = self.last_error.clone()?;
-            Some(Refusal::Unreachable { cause, retry_after })
-        };
-        let left = |until: Instant| until.saturating_duration_since(now);
+    pub fn barred(&self, now: Instant) -> Option<Refusal> {
         match (&self.then, &self.state) {
             (Some(Then::Remove), _) => Some(Refusal::Unknown),
             (Some(Then::Disable { reason }), _) | (_, State::Disabled { reason }) => {
                 Some(Refusal::Disabled(reason.clone()))
             }
             (Some(Then::Lend { by, until }), _) | (_, State::Lent { by, until }) => {
-                Some(Refusal::Lent { by: by.clone(), left: left(*until) })
+                Some(Refusal::Lent { by: by.clone(), left: until.saturating_duration_since(now) })
             }
-            (_, State::BackOff { retry_at } | State::Refused { retry_at }) => unreachable(left(*retry_at)),
-            (_, State::Connecting) if !self.forced => {
+            _ => None,
+        }
+    }
+
+    /// Why a call cannot be taken now, if it cannot.
+    #[must_use]
+    pub fn refusal(&self, now: Instant) -> Option<Refusal> {
+        if let Some(refusal) = self.barred(now) {
+            return Some(refusal);
+        }
+        let unreachable = |retry_after| {
+            let cause = self.last_error.clone()?;
+            Some(Refusal::Unreachable { cause, retry_after })
+        };
+        match &self.state {
+            State::BackOff { retry_at } | State::Refused { retry_at } => {
+                unreachable(retry_at.saturating_duration_since(now))
+            }
+            State::Connecting if !self.forced => {
                 // An attempt to reach a device that is out: whoever calls now need not wait for it.
                 self.outage.filter(|outage| !outage.in_call).and_then(|_| unreachable(SOON))
             }
             _ => None,
         }
+    }
+
+    /// The line in which it should wait for a worker, if it has work.
+    #[must_use]
+    pub fn lane(&self) -> Option<Lane> {
+        let lane = match self.queue.next_priority()? {
+            _ if self.suspect => Lane::Suspects,
+            Priority::Urgent => Lane::Urgent,
+            Priority::Interactive => Lane::Interactive,
+            Priority::Background => Lane::Background,
+        };
+        Some(lane)
     }
 
     /// Whether the slot should have a session at all times.
@@ -314,7 +358,7 @@ const fn name_of<S>(state: &State<S>) -> StateName {
         State::Absent { .. } | State::Closing => StateName::Absent,
         State::Connecting => StateName::Connecting,
         State::Idle { .. } => StateName::Idle,
-        State::Busy | State::Probing { .. } => StateName::Busy,
+        State::Busy { .. } | State::Probing { .. } => StateName::Busy,
         State::BackOff { .. } => StateName::BackOff,
         State::Refused { .. } => StateName::Refused,
         State::Lent { .. } => StateName::Lent,

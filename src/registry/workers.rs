@@ -17,7 +17,7 @@ use crate::base::ids::DeviceId;
 use crate::base::liveness::{Liveness, Pulse};
 use crate::base::lock::{lock, wait_for};
 use crate::base::readiness::Interest;
-use crate::base::threads::{SMALL_STACK, spawn};
+use crate::base::threads::{SMALL_STACK, contained, spawn};
 use crate::device::Reached;
 
 /// How often a worker that has nothing to do says that it lives.
@@ -94,6 +94,7 @@ fn attempt(inner: &Arc<Inner>, id: &DeviceId, mut held: Held, this: &Attempt, mu
     let Terms { priority, deadline, repeat } = this.terms;
     let result = catch_unwind(AssertUnwindSafe(|| work.attempt(&mut held.session, deadline)));
     let now = inner.clock.now();
+    let panicked = result.is_err();
     let (held, failure, reached) = match result {
         Ok(Ok(())) => (Some(held), None, Reached::Yes),
         Ok(Err(error)) => {
@@ -110,7 +111,7 @@ fn attempt(inner: &Arc<Inner>, id: &DeviceId, mut held: Held, this: &Attempt, mu
         Repeat::IfNotReached => reached == Reached::No,
     };
     let worthwhile = deadline.remaining(now).is_some_and(|left| left >= WORTHWHILE);
-    let again = held.is_none() && may_repeat && worthwhile && this.number < ATTEMPTS;
+    let again = held.is_none() && !panicked && may_repeat && worthwhile && this.number < ATTEMPTS;
     let lost = failure.as_ref().filter(|_| held.is_none()).cloned();
     if again {
         log::debug!("device {id}: a call failed and is made again: {}", shown(lost.as_deref()));
@@ -120,10 +121,11 @@ fn attempt(inner: &Arc<Inner>, id: &DeviceId, mut held: Held, this: &Attempt, mu
     }
     give_back(inner, id, held, lost, None);
     let unknown = repeat == Repeat::IfNotReached && reached == Reached::Perhaps;
-    work.finish(failure.map(|failure| match unknown {
+    let refusal = failure.map(|failure| match unknown {
         true => Refusal::OutcomeUnknown(failure),
         false => Refusal::Failed(failure),
-    }));
+    });
+    contained("a caller's answer", || work.finish(refusal));
 }
 
 fn give_back(

@@ -88,7 +88,7 @@ impl Default for Config {
             profile: Profile::default(),
             users: 0,
             punches: 0,
-            templates: 0,
+            templates: 3,
             comm_key: CommKey::default(),
             concurrency: Concurrency::default(),
             latency: Duration::ZERO,

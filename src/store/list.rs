@@ -41,6 +41,12 @@ impl DeviceList {
         self.devices.iter()
     }
 
+    /// How many come before and with this id in the order of the list, whether or not it is there.
+    #[must_use]
+    pub fn up_to(&self, id: &DeviceId) -> usize {
+        self.devices.partition_point(|device| rank(&device.id) <= rank(id))
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -31,6 +31,8 @@ pub enum Opening {
 
 /// The largest datagram there can be, in bytes.
 pub const DATAGRAM_CEILING: usize = 65_535;
+/// Room asked of the kernel for datagrams that were not read yet, in bytes.
+const DATAGRAM_BUFFER: usize = 1 << 20;
 /// For how long sent bytes may go unacknowledged before the kernel gives the connection up.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 /// The kernel's own probes of a silent connection; the session's keep-alive comes long before.
@@ -70,6 +72,8 @@ impl Socket {
             SocketAddr::V6(_) => ([0u16; 8], 0).into(),
         };
         let socket = UdpSocket::bind(local)?;
+        // A chunk comes as one burst; what does not fit here is lost. The kernel gives what it allows.
+        SockRef::from(&socket).set_recv_buffer_size(DATAGRAM_BUFFER)?;
         socket.set_nonblocking(true)?;
         // From here on the kernel drops what other addresses send.
         socket.connect(address)?;

@@ -145,6 +145,15 @@ impl Drop for Frozen {
     }
 }
 
+/// The same database as `postgres://…`, with the Unix socket's directory where a host would stand.
+pub fn as_url(parameters: &str) -> String {
+    let of = |name: &str| {
+        let mut pairs = parameters.split(' ').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.replace('/', "%2F")).unwrap()
+    };
+    format!("postgres://{}:{}@{}/{}", of("user"), of("password"), of("host"), of("dbname"))
+}
+
 /// A client of one database, for what the tests do behind the store's back.
 pub fn client(url: &str) -> Client {
     Client::connect(url, NoTls).unwrap()

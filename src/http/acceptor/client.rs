@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::readiness::{Interest, Watched};
 
-use super::head::{Traits, is_near};
+use super::head::Traits;
 use super::intake::{Intake, Request};
 use super::limits::Limits;
 use super::outgoing::Outgoing;
@@ -64,12 +64,12 @@ pub(super) enum Then {
 }
 
 impl Client {
-    pub(super) fn new(socket: Watched<TcpStream>, peer: SocketAddr, now: Instant) -> Self {
+    pub(super) fn new(socket: Watched<TcpStream>, peer: SocketAddr, near: bool, now: Instant) -> Self {
         Self {
             socket,
             armed: Interest::Read,
             peer,
-            near: is_near(peer.ip()),
+            near,
             phase: Phase::Reading,
             intake: Intake::new(now),
             out: Outgoing::default(),

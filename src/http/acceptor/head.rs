@@ -114,15 +114,16 @@ pub(super) fn parse(bytes: &[u8], peer: SocketAddr, limits: &Limits) -> Result<H
         head_only,
         http_1_0,
         keep_alive: !http_1_0 && !fields.close,
-        health: (head_only || method == "GET") && is_health(target) && is_near(peer.ip()),
+        health: (head_only || method == "GET") && is_health(target) && is_near(peer.ip(), limits),
     };
     let forward = forward(method, target, &fields, body, peer);
     Ok(Head { forward, body, expects_continue, traits })
 }
 
 /// Whether an address is this host's own.
-pub(super) fn is_near(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
+pub(super) fn is_near(address: IpAddr, limits: &Limits) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || limits.own_address == Some(address)
 }
 
 fn is_health(target: &str) -> bool {

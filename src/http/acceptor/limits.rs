@@ -1,5 +1,6 @@
 //! Every number by which the acceptor is bounded. They are fixed at start.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How much of what, and for how long.
@@ -46,6 +47,9 @@ pub struct Limits {
     pub linger_time: Duration,
     /// How much to listen to, then, in bytes. Default 64 KiB.
     pub linger_bytes: usize,
+    /// An address of this host that counts as near besides loopback: the one it listens on, which the acceptor
+    /// fills in, so that the host's own watchdog is never kept waiting by others.
+    pub own_address: Option<IpAddr>,
 }
 
 impl Limits {
@@ -93,6 +97,7 @@ impl Default for Limits {
             answers_in_memory: 32 * 1024 * 1024,
             linger_time: Duration::from_secs(1),
             linger_bytes: 64 * 1024,
+            own_address: None,
         }
     }
 }

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
@@ -67,6 +67,19 @@ enum Order {
     Stop(Instant),
 }
 
+/// A listening socket for the acceptor.
+///
+/// # Errors
+/// When the operating system refuses; most often somebody listens there already.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 impl Acceptor {
     /// Starts to serve the clients of this listener from the engine at `upstream`.
     ///
@@ -89,6 +102,8 @@ impl Acceptor {
         options.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         options.listen(BACKLOG)?;
         let readiness = Readiness::new()?;
+        let own_address = Some(local_addr.ip().to_canonical()).filter(|address| !address.is_unspecified());
+        let limits = Limits { own_address, ..limits };
         let counters = Arc::new(Counters::default());
         let control = Arc::new(Control::default());
         let reactor = Reactor::new(

@@ -18,6 +18,7 @@ use crate::base::threads::contained;
 
 use super::client::{Client, Phase};
 use super::clients::Clients;
+use super::head::is_near;
 use super::intake::Expiry;
 use super::limits::Limits;
 use super::links::Links;
@@ -229,7 +230,7 @@ impl Reactor {
             .and_then(|()| self.readiness.watch(stream, self.client_key(key), Interest::Read));
         match watched {
             Ok(socket) => {
-                self.clients.insert(Client::new(socket, peer, self.now));
+                self.clients.insert(Client::new(socket, peer, is_near(peer.ip(), &self.limits), self.now));
                 self.counters.accepted.up();
                 self.settle(key);
             }

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::rows::{Rows, WriteRow, number, string};
+use super::rows::{WriteRow, document, number, string};
 use super::time::{civil_now, possible, zone_of};
 use crate::http::call::{Call, Handled, Outcome, refused};
-use crate::http::response::{Answer, ContentType};
+use crate::http::response::Answer;
 use crate::registry::Terms;
 use crate::wire::clock_word::ClockWord;
 use crate::wire::record::punch::Punch;
@@ -37,7 +37,7 @@ fn answer(table: PunchTable) -> Answer {
     let count = table.iter().count();
     let blank = table.slots() - count;
     let head = format!(r#"{{"count":{count},"complete":true,"blank":{blank},"data":["#);
-    Answer::stream(200, ContentType::Json, Rows::new(head, table.into_punches()))
+    document(head, table.into_punches())
 }
 
 impl WriteRow for Punch {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::view::ConnectionView;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
-use crate::http::call::{Call, Handled, Outcome, refused};
+use crate::http::call::{Call, Handled, Outcome, invalid, refused};
 use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 use crate::http::reply::{Reply, json as as_json};
@@ -28,10 +28,12 @@ pub fn one(call: &mut Call) -> Handled {
 /// `GET /connections?state=`
 pub fn list(call: &mut Call) -> Handled {
     call.allow(&["state"])?;
-    let state = call.parameter("state");
+    let state = state_of(call)?;
     let devices = call.gateway.store.devices();
     let clock = &*call.gateway.clock;
-    let all = call.gateway.registry.statuses();
+    let mut all = call.gateway.registry.statuses();
+    // In the order of the device list.
+    all.sort_by_cached_key(|slot| devices.up_to(&slot.id));
     let mut states: Map<String, Value> = Map::new();
     for name in StateName::ALL {
         let count = all.iter().filter(|slot| slot.state == name).count();
@@ -39,13 +41,23 @@ pub fn list(call: &mut Call) -> Handled {
     }
     let data: Vec<ConnectionView> = all
         .into_iter()
-        .filter(|slot| state.is_none_or(|state| slot.state.as_str() == state))
+        .filter(|slot| state.is_none_or(|state| slot.state == state))
         .map(|slot| {
             let device = devices.get(&slot.id).cloned();
             ConnectionView::new(slot, device.as_deref(), clock)
         })
         .collect();
     Ok(Outcome::Now(as_json(200, &json!({ "count": data.len(), "states": states, "data": data }))))
+}
+
+/// The parameter `state`, for lists.
+pub(super) fn state_of(call: &Call) -> Result<Option<StateName>, Problem> {
+    let Some(text) = call.parameter("state") else { return Ok(None) };
+    let found = StateName::ALL.into_iter().find(|name| name.as_str() == text);
+    found.map(Some).ok_or_else(|| {
+        let names = StateName::ALL.map(StateName::as_str).join(", ");
+        invalid("state", &format!("it is one of {names}"))
+    })
 }
 
 /// `POST /devices/{id}/connect`

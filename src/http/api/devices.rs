@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::json;
 
+use super::connections::state_of;
 use super::info::{facts_of, found};
 use super::input::{Change, Create};
 use super::view::DeviceView;
@@ -24,7 +25,7 @@ pub fn list(call: &mut Call) -> Handled {
     call.allow(&["limit", "after", "enabled", "state", "name", "ip_address", "serial_number"])?;
     let limit = usize::try_from(call.number("limit", 100, 1, PAGE)?).unwrap_or(usize::MAX);
     let enabled = call.flag("enabled")?;
-    let (state, address) = (call.parameter("state"), call.parameter("ip_address"));
+    let (state, address) = (state_of(call)?, call.parameter("ip_address"));
     let name = call.parameter("name").map(str::to_lowercase);
     let serial = call.parameter("serial_number");
     let devices = call.gateway.store.devices();
@@ -33,7 +34,7 @@ pub fn list(call: &mut Call) -> Handled {
     let wanted = |device: &&std::sync::Arc<Device>| {
         let slot = slots.get(&device.id);
         enabled.is_none_or(|enabled| device.enabled == enabled)
-            && state.is_none_or(|state| slot.is_some_and(|slot| slot.state.as_str() == state))
+            && state.is_none_or(|state| slot.is_some_and(|slot| slot.state == state))
             && address.is_none_or(|address| device.ip_address == address)
             && name.as_ref().is_none_or(|name| device.name.to_lowercase().contains(name.as_str()))
             && serial.is_none_or(|serial| device.facts.serial_number.as_deref() == Some(serial))
@@ -43,10 +44,8 @@ pub fn list(call: &mut Call) -> Handled {
         None => 0,
         Some(after) => {
             let after = DeviceId::parse(after).ok_or_else(|| invalid("after", "it is no device id"))?;
-            let place = devices.iter().position(|device| device.id == after);
-            let place = place.ok_or_else(|| invalid("after", "there is no such device any more"))?;
-            let before: Vec<_> = devices.iter().take(place + 1).filter(wanted).collect();
-            before.len()
+            // That device may be gone by now; its place is not.
+            devices.iter().take(devices.up_to(&after)).filter(wanted).count()
         }
     };
     let page: Vec<_> = all.iter().skip(begin).take(limit).collect();
@@ -124,9 +123,10 @@ pub fn change(call: &mut Call) -> Handled {
     let gateway = std::sync::Arc::clone(&call.gateway);
     let store = std::sync::Arc::clone(&gateway.store);
     let reply = call.later()?;
+    let id = device.id.clone();
     store.update(device.id.clone(), patch, deadline, move |result| match result {
         Ok(device) => reply.json(200, &show(&device, &gateway)),
-        Err(error) => reply.send(Problem::of_store(&error).answer()),
+        Err(error) => reply.send(Problem::of_store(&error).about(&id).answer()),
     });
     Ok(Outcome::Later)
 }
@@ -138,8 +138,10 @@ pub fn delete(call: &mut Call) -> Handled {
     let deadline = call.deadline()?;
     let store = std::sync::Arc::clone(&call.gateway.store);
     let reply = call.later()?;
+    let id = device.id.clone();
     store.delete(device.id.clone(), deadline, move |result| {
-        reply.result(result.map(|_| Answer::empty(204)).map_err(|error| Problem::of_store(&error)));
+        reply
+            .result(result.map(|_| Answer::empty(204)).map_err(|error| Problem::of_store(&error).about(&id)));
     });
     Ok(Outcome::Later)
 }

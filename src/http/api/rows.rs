@@ -5,8 +5,25 @@
 
 use std::io::{self, Read};
 
+use crate::http::response::{Answer, ContentType};
+
+/// The document with this head, which ends just before its rows: `{"count":2,"data":[`. A short one is made at
+/// once, so that it need not wait for a thread that sends long ones.
+pub(super) fn document<I, R>(head: String, rows: I) -> Answer
+where
+    I: Iterator<Item = R> + Send + 'static,
+    R: WriteRow,
+{
+    let mut document = Rows::new(head, rows);
+    document.make();
+    match document.stage {
+        Stage::Over => Answer::json(200, document.made),
+        Stage::First | Stage::More => Answer::stream(200, ContentType::Json, document),
+    }
+}
+
 /// A document under way.
-pub(super) struct Rows<I> {
+struct Rows<I> {
     rows: I,
     /// Bytes made and not taken yet, from `taken` on.
     made: Vec<u8>,
@@ -25,8 +42,7 @@ enum Stage {
 const BATCH: usize = 32 * 1024;
 
 impl<I> Rows<I> {
-    /// A document with this head, which ends just before its rows: `{"count":2,"data":[`.
-    pub(super) fn new(head: String, rows: I) -> Self {
+    fn new(head: String, rows: I) -> Self {
         Self { rows, made: head.into_bytes(), taken: 0, stage: Stage::First }
     }
 }
@@ -37,8 +53,10 @@ where
     R: WriteRow,
 {
     fn make(&mut self) {
-        self.made.clear();
-        self.taken = 0;
+        if self.taken > 0 {
+            self.made.clear();
+            self.taken = 0;
+        }
         while self.made.len() < BATCH && self.stage != Stage::Over {
             match self.rows.next() {
                 Some(row) => {

@@ -42,6 +42,12 @@ pub fn device(call: &mut Call) -> Handled {
     let since = call.since;
     let reply = call.later()?.shared();
     let registry = Arc::clone(&call.gateway.registry);
+    let (id, late) = (device.id.clone(), reply.clone());
+    call.gateway.alarms.at(deadline.instant(), move || {
+        if let Some(reply) = late.take() {
+            reply.send(late_test().about(&id).answer());
+        }
+    });
     let (id, answered) = (device.id.clone(), reply.clone());
     let tester: Tester = Box::new(move |result| {
         if let Some(reply) = answered.take() {
@@ -70,10 +76,7 @@ fn answering(reply: Reply, id: Option<DeviceId>, since: Instant) -> Tester {
     Box::new(move |result| {
         reply.result(match result {
             Ok(report) => Ok(as_json(200, &shown(&report, since.elapsed().as_secs_f64()))),
-            Err(refusal) => Err(match &id {
-                Some(id) => Problem::of_refusal(&refusal, id),
-                None => without_device(&refusal),
-            }),
+            Err(refusal) => Err(untested(&refusal, id.as_ref())),
         });
     })
 }
@@ -109,6 +112,16 @@ fn rounded(ms: f64) -> f64 {
     (ms * 100.0).round() / 100.0
 }
 
-fn without_device(refusal: &Refusal) -> Problem {
-    Problem::new(504, refusal.code(), "The test did not end within its deadline; ask with a longer timeout.")
+fn untested(refusal: &Refusal, id: Option<&DeviceId>) -> Problem {
+    let problem = match (refusal, id) {
+        (Refusal::DeadlineExceeded { .. }, _) => late_test(),
+        (refusal, Some(id)) => return Problem::of_refusal(refusal, id),
+        (refusal, None) => Problem::new(503, refusal.code(), "The test could not be made."),
+    };
+    id.into_iter().fold(problem, Problem::about)
+}
+
+fn late_test() -> Problem {
+    let detail = "The test did not end within its deadline; ask with a longer timeout.";
+    Problem::new(504, "deadline_exceeded", detail)
 }

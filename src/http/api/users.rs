@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::rows::{Rows, WriteRow, number, string};
+use super::rows::{WriteRow, document, number, string};
 use crate::http::call::{Call, Handled, Outcome, refused};
-use crate::http::response::{Answer, ContentType};
+use crate::http::response::Answer;
 use crate::registry::Terms;
 use crate::wire::record::table::UserTable;
 use crate::wire::record::user::User;
@@ -31,7 +31,7 @@ pub fn list(call: &mut Call) -> Handled {
 fn answer(table: UserTable) -> Answer {
     let count = table.iter().count();
     let head = format!(r#"{{"count":{count},"complete":true,"data":["#);
-    Answer::stream(200, ContentType::Json, Rows::new(head, table.into_users()))
+    document(head, table.into_users())
 }
 
 impl WriteRow for User {

@@ -147,6 +147,8 @@ fn status_of(slot: &SlotStatus, known: Status) -> Status {
     match slot.state {
         StateName::Idle | StateName::Busy => Status::Up,
         StateName::BackOff | StateName::Refused => Status::Down,
+        // Being tried again is not being up.
+        StateName::Connecting if slot.failures > 0 => Status::Down,
         _ => known,
     }
 }

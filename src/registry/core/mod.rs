@@ -5,15 +5,18 @@
 //! [`Core::closed`]. Every job that was submitted is answered exactly once: by the worker that took it, or by an
 //! [`Effect::Answer`]. A slot never has two sessions: a new one is begun only when the old one is closed.
 
+mod reports;
+#[cfg(test)]
+mod tests;
+mod turns;
 mod upkeep;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{Failure, Refusal};
 use super::job::Ticket;
-use super::outage::Outage;
 use super::settings::RegistrySettings;
 use super::slot::{Slot, State, Then};
 use super::status::SlotStatus;
@@ -108,10 +111,8 @@ pub struct Core<S, J> {
     slots: HashMap<DeviceId, Slot<S, J>>,
     keys: HashMap<usize, DeviceId>,
     next_key: usize,
-    /// Slots with work and a session, by the priority of their next job.
-    ready: [VecDeque<DeviceId>; 3],
-    /// The same for slots whose last call failed.
-    suspects: VecDeque<DeviceId>,
+    /// Slots with work and a session, in the lines of [`Lane`](super::slot::Lane); stale entries are passed over.
+    lanes: [VecDeque<DeviceId>; 4],
     suspects_busy: usize,
     picks: u32,
     timers: BTreeSet<(Instant, DeviceId)>,
@@ -120,9 +121,6 @@ pub struct Core<S, J> {
     random: fastrand::Rng,
     stopping: bool,
 }
-
-/// A session that ends by itself after less than this was no success.
-const YOUNG: Duration = Duration::from_secs(10);
 
 impl<S, J> Core<S, J> {
     /// A registry without devices. The seed decides all delays.
@@ -133,8 +131,7 @@ impl<S, J> Core<S, J> {
             slots: HashMap::new(),
             keys: HashMap::new(),
             next_key: 0,
-            ready: Default::default(),
-            suspects: VecDeque::new(),
+            lanes: Default::default(),
             suspects_busy: 0,
             picks: 0,
             timers: BTreeSet::new(),
@@ -161,7 +158,12 @@ impl<S, J> Core<S, J> {
     /// Takes over the list of devices: new ones get a slot, changed ones a new session, missing ones go.
     pub fn configure<'d>(&mut self, devices: impl Iterator<Item = &'d Arc<Device>>, now: Instant) {
         let mut gone: BTreeSet<DeviceId> = self.slots.keys().cloned().collect();
+        let mut seen = HashSet::new();
         for device in devices {
+            if !seen.insert(device.id.clone()) {
+                // Two records with one id would take the session from each other at every reload: the first counts.
+                continue;
+            }
             gone.remove(&device.id);
             if self.slots.contains_key(&device.id) {
                 self.reconfigure(device, now);
@@ -207,37 +209,46 @@ impl<S, J> Core<S, J> {
     /// Why it cannot be made.
     pub fn connect(&mut self, id: &DeviceId, now: Instant) -> Result<(), Refusal> {
         let slot = self.slots.get_mut(id).ok_or(Refusal::Unknown)?;
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
+        if let Some(refusal) = slot.barred(now) {
+            return Err(refusal);
+        }
+        if slot.then == Some(Then::Park) {
+            // It is being disconnected; whoever waits for that is told, and then it is connected again.
+            slot.then = Some(Then::Redial);
+        }
         match slot.state() {
-            State::Disabled { .. } | State::Lent { .. } => slot.refusal(now).map_or(Ok(()), Err),
             State::Absent { .. } | State::BackOff { .. } | State::Refused { .. } => {
                 slot.forced = true;
                 self.dial(id, now);
-                Ok(())
             }
-            State::Connecting => {
-                slot.forced = true;
-                Ok(())
-            }
-            State::Idle { .. } | State::Busy | State::Probing { .. } | State::Closing => Ok(()),
+            State::Connecting => slot.forced = true,
+            _ => {}
         }
+        Ok(())
     }
 
     /// Closes the session, and then does what is asked for. [`Effect::Closed`] tells when that is done.
     ///
     /// # Errors
-    /// [`Refusal::Unknown`]; [`Refusal::Disabled`] for lending or redialling a device that is disabled.
+    /// [`Refusal::Unknown`]; [`Refusal::Lent`] unless it is lent once more; [`Refusal::Disabled`] and
+    /// [`Refusal::Stopping`] for lending or redialling.
     pub fn disconnect(&mut self, id: &DeviceId, then: Then, now: Instant) -> Result<(), Refusal> {
         let slot = self.slots.get(id).ok_or(Refusal::Unknown)?;
-        match slot.state() {
-            State::Disabled { .. } if then != Then::Park => return slot.refusal(now).map_or(Ok(()), Err),
-            State::Disabled { .. } => {
-                self.effects.push(Effect::Closed { id: id.clone() });
+        match slot.barred(now) {
+            Some(Refusal::Lent { .. }) if matches!(then, Then::Lend { .. }) => {}
+            Some(Refusal::Disabled(_)) if then == Then::Park => {
+                // What is being disabled is being disconnected anyway.
+                if matches!(slot.state(), State::Disabled { .. }) {
+                    self.effects.push(Effect::Closed { id: id.clone() });
+                }
                 return Ok(());
             }
-            State::Lent { .. } if then == Then::Park || then == Then::Redial => {
-                return slot.refusal(now).map_or(Ok(()), Err);
-            }
-            _ => {}
+            Some(refusal) => return Err(refusal),
+            None if self.stopping && then != Then::Park => return Err(Refusal::Stopping),
+            None => {}
         }
         self.end(id, then, now);
         Ok(())
@@ -267,158 +278,22 @@ impl<S, J> Core<S, J> {
             for ticket in waiting {
                 self.answer(ticket, Refusal::Stopping);
             }
-            self.end(&id, Then::Park, now);
-        }
-    }
-
-    /// Whether any session is still open, or being made.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        let quiet = |state: &State<S>| {
-            !matches!(state, State::Idle { .. } | State::Busy | State::Probing { .. } | State::Closing)
-        };
-        self.slots.values().all(|slot| quiet(slot.state()))
-    }
-
-    // --- what workers and the watcher report -----------------------------------------------------------------
-
-    /// The next job for a worker, if there is one.
-    pub fn take(&mut self, now: Instant) -> Option<Assignment<S, J>> {
-        while let Some(id) = self.pick() {
-            let Some(slot) = self.slots.get_mut(&id) else { continue };
-            slot.listed = false;
-            if !matches!(slot.state(), State::Idle { .. }) {
-                continue;
-            }
-            while let Some(ticket) = slot.queue.pop() {
-                if ticket.deadline.passed(now) {
-                    let waited = now.saturating_duration_since(ticket.since);
-                    self.effects
-                        .push(Effect::Answer { ticket, refusal: Refusal::DeadlineExceeded { waited } });
-                    continue;
-                }
-                let Some(session) = slot.take_session(|_, _| State::Busy, now) else {
-                    slot.queue.push_front(ticket);
-                    break;
-                };
-                self.suspects_busy += usize::from(slot.suspect);
-                self.arm(&id);
-                return Some(Assignment { id, session, ticket });
+            let barred = self.slots.get(&id).is_some_and(|slot| slot.barred(now).is_some());
+            if !barred {
+                self.end(&id, Then::Park, now);
             }
             self.arm(&id);
         }
-        None
     }
 
-    /// A worker is done with a job.
-    pub fn finish(&mut self, id: &DeviceId, finished: Finished<S, J>, now: Instant) {
-        let Finished { session, retire, failure, again } = finished;
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        if slot.suspect {
-            self.suspects_busy = self.suspects_busy.saturating_sub(1);
-        }
-        match (session, failure) {
-            (Some(session), _) => {
-                slot.calls += 1;
-                slot.went_well();
-                if retire {
-                    slot.then.get_or_insert(Then::Redial);
-                }
-                self.rest(id, session, now, now, now);
-            }
-            (None, failure) => {
-                slot.calls_failed += 1;
-                slot.suspect = true;
-                self.broken(id, failure, again, now);
-            }
-        }
-    }
-
-    /// The watcher has made a session, or could not.
-    pub fn dialed(
-        &mut self,
-        id: &DeviceId,
-        result: Result<(S, Carrier, Option<String>), Arc<Failure>>,
-        now: Instant,
-    ) {
-        let lifetime = self.settings.lifetime;
-        let shortened = lifetime.mul_f64(1.0 - self.random.f64() / 10.0);
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        slot.forced = false;
-        match result {
-            Ok((session, carrier, serial_number)) => {
-                slot.sessions_opened += 1;
-                slot.outage = Outage::after_connecting(slot.outage);
-                if slot.outage.is_none() {
-                    slot.last_error = None;
-                    slot.suspect = false;
-                }
-                (slot.opened, slot.renew_at) = (now, now + shortened);
-                (slot.carrier, slot.serial_number) = (Some(carrier), serial_number);
-                slot.noticed = false;
-                self.tell(id, true);
-                self.rest(id, session, now, now, now);
-            }
-            Err(failure) => {
-                slot.outage = Some(Outage::after_failure(slot.outage, false, now));
-                slot.last_error = Some(failure);
-                self.back_off(id, now);
-            }
-        }
-    }
-
-    /// The watcher gives a session back; `answered` when the device said something that was asked for.
-    pub fn returned(&mut self, id: &DeviceId, session: S, answered: bool, now: Instant) {
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        let (used, heard) = match slot.state() {
-            State::Probing { used, heard } => (*used, *heard),
-            _ => (now, now),
+    /// Whether no session is open. One that is being made does not count: an address that does not answer must
+    /// not hold up a stop.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let quiet = |state: &State<S>| {
+            !matches!(state, State::Idle { .. } | State::Busy { .. } | State::Probing { .. } | State::Closing)
         };
-        if answered {
-            slot.went_well();
-        }
-        self.rest(id, session, used, if answered { now } else { heard }, now);
-    }
-
-    /// The watcher has lost a session: the device closed it, or said nothing any more.
-    pub fn lost(&mut self, id: &DeviceId, failure: Arc<Failure>, now: Instant) {
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        let lived = now.saturating_duration_since(slot.opened);
-        if lived >= YOUNG && failure.code != "device_silent" {
-            // Devices do end sessions now and then; that alone is no outage.
-            slot.last_error = Some(failure);
-            slot.enter(State::Absent { parked: false }, now);
-            self.tell(id, false);
-            return self.settle(id, now);
-        }
-        self.broken(id, Some(failure), None, now);
-    }
-
-    /// The watcher has closed a session.
-    pub fn closed(&mut self, id: &DeviceId, now: Instant) {
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        slot.enter(State::Absent { parked: false }, now);
-        self.tell(id, false);
-        self.settle(id, now);
-    }
-
-    /// The watcher could not hold a conversation: whether it was a goodbye decides what that means.
-    pub fn lost_or_closed(&mut self, id: &DeviceId, failure: Arc<Failure>, now: Instant) {
-        match self.slots.get(id).map(Slot::state) {
-            Some(State::Closing) => self.closed(id, now),
-            _ => self.lost(id, failure, now),
-        }
-    }
-
-    /// Something came on an idle session.
-    pub fn readable(&mut self, key: usize, now: Instant) {
-        let Some(id) = self.keys.get(&key).cloned() else { return };
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        match slot.state() {
-            State::Idle { .. } => self.overhear(&id, now),
-            State::Busy | State::Probing { .. } => slot.noticed = true,
-            _ => {}
-        }
+        self.slots.values().all(|slot| quiet(slot.state()))
     }
 
     /// Time has passed.

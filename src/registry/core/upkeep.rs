@@ -1,20 +1,15 @@
-//! What the machine does of itself: dialling, resting, backing off, closing, timers, and whose turn it is.
+//! What the machine does of itself: dialling, resting, backing off, closing, and its timers.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::error::{Failure, Refusal};
-use super::super::job::{Priority, Ticket};
+use super::super::job::Ticket;
 use super::super::outage::Outage;
 use super::super::slot::{Slot, State, Then};
 use super::{Core, Effect};
 use crate::base::ids::DeviceId;
 use crate::store::device::{Device, SessionMode};
-
-/// Of so many picks one looks at the lowest priority first, so that nobody waits for ever.
-const PATIENCE_OF_THE_LAST: u32 = 16;
-/// Of so many picks one looks at the suspects first.
-const PATIENCE_OF_SUSPECTS: u32 = 4;
 
 impl<S, J> Core<S, J> {
     pub(super) fn add(&mut self, device: &Arc<Device>, now: Instant) {
@@ -57,7 +52,7 @@ impl<S, J> Core<S, J> {
                 }
             }
             (None, _) => {
-                if before.mode != device.mode {
+                if before.mode != device.mode && matches!(slot.state(), State::Absent { .. }) {
                     self.settle(&device.id, now);
                 }
             }
@@ -68,13 +63,18 @@ impl<S, J> Core<S, J> {
     /// Closes whatever session there is, and then goes on as told.
     pub(super) fn end(&mut self, id: &DeviceId, then: Then, now: Instant) {
         let Some(slot) = self.slots.get_mut(id) else { return };
-        slot.then = Some(then);
-        match slot.state() {
-            State::Idle { .. } => self.close(id, now),
-            // Whoever has the session, or is making it, hands it in.
-            State::Busy | State::Probing { .. } | State::Closing | State::Connecting => {
-                self.refuse_waiting(id, now);
+        if then == Then::Park {
+            // Whoever waits now goes away empty-handed; whoever comes from now on wants a new session.
+            for ticket in slot.queue.drain() {
+                self.effects.push(Effect::Answer { ticket, refusal: Refusal::Disconnected });
             }
+        }
+        slot.then = Some(then);
+        self.refuse_waiting(id, now);
+        match self.slots.get(id).map(Slot::state) {
+            Some(State::Idle { .. }) => self.close(id, now),
+            // Whoever has the session, or is making it, hands it in.
+            Some(State::Busy { .. } | State::Probing { .. } | State::Closing | State::Connecting) => {}
             _ => self.settle(id, now),
         }
         self.arm(id);
@@ -104,7 +104,11 @@ impl<S, J> Core<S, J> {
                 slot.enter(State::Lent { by, until }, now);
             }
             Some(Then::Park) => {
+                let wanted = !slot.queue.is_empty() && !stopping;
                 slot.enter(State::Absent { parked: true }, now);
+                if wanted {
+                    self.dial(id, now);
+                }
             }
             Some(Then::Redial) if !stopping => {
                 slot.forced = true;
@@ -133,7 +137,7 @@ impl<S, J> Core<S, J> {
         let Some(slot) = self.slots.get_mut(id) else { return };
         slot.heard = Some(heard);
         slot.enter(State::Idle { session, used, heard }, now);
-        if slot.then.is_some() {
+        if std::mem::take(&mut slot.retire) || slot.then.is_some() {
             self.close(id, now);
         } else if std::mem::take(&mut slot.noticed) {
             self.overhear(id, now);
@@ -161,7 +165,6 @@ impl<S, J> Core<S, J> {
             if let Some(ticket) = again {
                 slot.queue.push_front(ticket);
             }
-            self.tell(id, false);
             return self.settle(id, now);
         }
         if let Some(ticket) = again {
@@ -201,8 +204,8 @@ impl<S, J> Core<S, J> {
         self.arm(id);
     }
 
+    /// Says goodbye to an idle session; jobs that come meanwhile wait for what follows.
     fn close(&mut self, id: &DeviceId, now: Instant) {
-        self.refuse_waiting(id, now);
         let Some(slot) = self.slots.get_mut(id) else { return };
         if let Some(session) = slot.take_session(|_, _| State::Closing, now) {
             self.effects.push(Effect::Farewell { id: id.clone(), session });
@@ -226,16 +229,12 @@ impl<S, J> Core<S, J> {
                 slot.enter(State::Absent { parked: false }, now);
                 self.settle(id, now);
             }
-            State::Idle { .. } if slot.renew_at <= now => {
-                let on_demand = slot.device.mode == SessionMode::OnDemand;
-                slot.then = Some(if on_demand { Then::Park } else { Then::Redial });
-                self.close_quietly(id, now);
-            }
+            // A session that is closed without being told what follows is made again if it is wanted.
+            State::Idle { .. } if slot.renew_at <= now => self.close(id, now),
             State::Idle { used, .. }
                 if slot.device.mode == SessionMode::OnDemand && *used + settings.on_demand_idle <= now =>
             {
-                slot.then = Some(Then::Park);
-                self.close_quietly(id, now);
+                self.close(id, now);
             }
             State::Idle { heard, .. } if *heard + settings.keep_alive <= now => {
                 if let Some(session) = slot.take_session(|used, heard| State::Probing { used, heard }, now) {
@@ -244,56 +243,6 @@ impl<S, J> Core<S, J> {
             }
             _ => {}
         }
-    }
-
-    /// Closes a session in which nobody is interested just now; jobs that come meanwhile wait for the next one.
-    fn close_quietly(&mut self, id: &DeviceId, now: Instant) {
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        if let Some(session) = slot.take_session(|_, _| State::Closing, now) {
-            self.effects.push(Effect::Farewell { id: id.clone(), session });
-        }
-    }
-
-    // --- whose turn it is ------------------------------------------------------------------------------------
-
-    pub(super) fn list(&mut self, id: &DeviceId) {
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        let Some(priority) = slot.queue.next_priority() else { return };
-        if slot.listed {
-            return;
-        }
-        slot.listed = true;
-        let [urgent, interactive, background] = &mut self.ready;
-        let line = match priority {
-            _ if slot.suspect => &mut self.suspects,
-            Priority::Urgent => urgent,
-            Priority::Interactive => interactive,
-            Priority::Background => background,
-        };
-        line.push_back(id.clone());
-        self.effects.push(Effect::Wake);
-    }
-
-    pub(super) fn pick(&mut self) -> Option<DeviceId> {
-        self.picks = self.picks.wrapping_add(1);
-        let suspects_first = self.picks.is_multiple_of(PATIENCE_OF_SUSPECTS);
-        if suspects_first && let Some(id) = self.pick_suspect() {
-            return Some(id);
-        }
-        let last_first = self.picks.is_multiple_of(PATIENCE_OF_THE_LAST);
-        let [urgent, interactive, background] = &mut self.ready;
-        let lines =
-            if last_first { [background, interactive, urgent] } else { [urgent, interactive, background] };
-        let proven = lines.into_iter().find_map(std::collections::VecDeque::pop_front);
-        proven.or_else(|| self.pick_suspect())
-    }
-
-    /// Devices whose last call failed may hold only a share of the workers.
-    fn pick_suspect(&mut self) -> Option<DeviceId> {
-        if self.suspects_busy >= self.settings.suspect_workers {
-            return None;
-        }
-        self.suspects.pop_front()
     }
 
     // --- small things ----------------------------------------------------------------------------------------
@@ -311,14 +260,14 @@ impl<S, J> Core<S, J> {
         self.effects.push(Effect::Answer { ticket, refusal });
     }
 
-    /// Answers everybody who waits for a device that will not serve them, if that is so.
+    /// Answers everybody who waits for a device that will not serve them, if that is so. Whoever waits while a
+    /// session is closed to be made again, or was let in after a disconnect, goes on waiting.
     fn refuse_waiting(&mut self, id: &DeviceId, now: Instant) {
         let stopping = self.stopping;
         let Some(slot) = self.slots.get_mut(id) else { return };
         let refusal = match slot.then {
             _ if stopping => Some(Refusal::Stopping),
-            Some(Then::Park) => Some(Refusal::Disconnected),
-            Some(Then::Redial) => None,
+            Some(Then::Park | Then::Redial) => None,
             _ => slot.refusal(now),
         };
         let Some(refusal) = refusal else { return };

@@ -4,9 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::super::error::{Failure, Refusal};
 use super::super::shell::Held;
+use super::BEAT;
+use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
@@ -34,8 +37,15 @@ pub(in crate::registry) struct Inbox {
     /// guards: what the watcher has not looked at yet
     pub(super) tasks: Mutex<VecDeque<Task>>,
     /// guards: who waits for the next attempt to connect to a device
-    pub(super) testers: Mutex<HashMap<DeviceId, Vec<(Deadline, Tester)>>>,
+    pub(super) testers: Mutex<HashMap<DeviceId, Vec<Waiting>>>,
     next_key: AtomicUsize,
+}
+
+/// Somebody who waits for the next attempt to connect to a device.
+pub(super) struct Waiting {
+    number: usize,
+    pub(super) until: Deadline,
+    pub(super) answer: Tester,
 }
 
 pub(super) enum Task {
@@ -96,9 +106,41 @@ impl Inbox {
         self.push(Task::Dial { id: None, key, target, probe: Some((deadline, answer)) });
     }
 
-    /// Notes somebody who waits for the next attempt to connect to a device.
-    pub(in crate::registry) fn expect(&self, id: DeviceId, deadline: Deadline, answer: Tester) {
-        lock(&self.testers).entry(id).or_default().push((deadline, answer));
+    /// Notes somebody who waits for the next attempt to connect to a device, and gives the number by which that
+    /// can be withdrawn.
+    pub(in crate::registry) fn expect(&self, id: DeviceId, until: Deadline, answer: Tester) -> usize {
+        let number = self.next_key.fetch_add(1, Ordering::Relaxed);
+        lock(&self.testers).entry(id).or_default().push(Waiting { number, until, answer });
+        number
+    }
+
+    /// Withdraws what was noted under this number; the answer is dropped.
+    pub(in crate::registry) fn forget(&self, id: &DeviceId, number: usize) {
+        let mut testers = lock(&self.testers);
+        if let Some(waiting) = testers.get_mut(id) {
+            waiting.retain(|other| other.number != number);
+            if waiting.is_empty() {
+                testers.remove(id);
+            }
+        }
+    }
+
+    /// Until when the most impatient tester waits.
+    pub(super) fn nearest_tester(&self) -> Option<Instant> {
+        lock(&self.testers).values().flatten().map(|waiting| waiting.until.instant()).min()
+    }
+
+    /// Wakes the watcher if the next timer is due sooner than it was: it sleeps until then, and at most for a beat.
+    pub(in crate::registry) fn hasten(
+        &self,
+        before: Option<Instant>,
+        due: Option<Instant>,
+        clock: &dyn Clock,
+    ) {
+        let sooner = due.filter(|due| before.is_none_or(|before| *due < before));
+        if sooner.is_some_and(|due| due < clock.now() + BEAT) {
+            self.wake();
+        }
     }
 
     pub(in crate::registry) fn wake(&self) {

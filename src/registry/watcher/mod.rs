@@ -49,6 +49,8 @@ pub(super) struct Watcher {
     talks: HashMap<usize, Talk>,
     dues: BTreeSet<(Instant, usize)>,
     dialling: usize,
+    /// Whose conversation is in hand, and whether it is an attempt to connect.
+    in_hand: Option<(Option<DeviceId>, bool)>,
     /// Attempts that wait because enough others are under way.
     waiting: VecDeque<Task>,
     last_sweep: Instant,
@@ -71,6 +73,7 @@ impl Watcher {
             talks: HashMap::new(),
             dues: BTreeSet::new(),
             dialling: 0,
+            in_hand: None,
             waiting: VecDeque::new(),
             last_sweep: now,
         }
@@ -79,30 +82,46 @@ impl Watcher {
     pub(super) fn run(mut self) {
         let mut ready = ReadyList::new();
         while !self.inner.ended.load(Ordering::Acquire) {
-            // A panic in one round costs what that round was about, not the watcher.
-            contained("the watcher", || self.round(&mut ready));
+            self.guarded(|watcher| watcher.round(&mut ready));
+        }
+        self.refuse_testers();
+    }
+
+    /// Does one thing; a panic in it costs the conversation that it was about, not the watcher and not the others.
+    fn guarded(&mut self, thing: impl FnOnce(&mut Self)) {
+        if contained("the watcher", || thing(self)) {
+            return;
+        }
+        let Some((id, dialling)) = self.in_hand.take() else { return };
+        self.dialling = self.dialling.saturating_sub(usize::from(dialling));
+        if let Some(id) = id {
+            let now = self.inner.clock.now();
+            self.inner.with(|core| core.gave_up(&id, Failure::internal(now), now));
         }
     }
 
     fn round(&mut self, ready: &mut ReadyList) {
         let now = self.inner.clock.now();
         self.pulse.beat(now);
-        let due =
-            lock(&self.inner.core).due().into_iter().chain(self.dues.first().map(|(due, _)| *due)).min();
+        let due = lock(&self.inner.core).due();
+        let own = self.dues.first().map(|(due, _)| *due);
+        let due = due.into_iter().chain(own).chain(self.inner.inbox.nearest_tester()).min();
         let limit = due.map_or(BEAT, |due| due.saturating_duration_since(now).min(BEAT));
         if let Err(error) = self.inner.inbox.readiness.wait(ready, Some(limit)) {
             log::error!("the watcher cannot wait: {error}");
         }
         let now = self.inner.clock.now();
         for socket in ready.iter() {
-            if self.talks.contains_key(&socket.key) {
-                self.go_on(socket.key, now);
-            } else {
-                self.inner.with(|core| core.readable(socket.key, now));
-            }
+            self.guarded(|watcher| {
+                if watcher.talks.contains_key(&socket.key) {
+                    watcher.go_on(socket.key, now);
+                } else {
+                    watcher.inner.with(|core| core.readable(socket.key, now));
+                }
+            });
         }
         while let Some((_, key)) = self.dues.first().filter(|(due, _)| *due <= now).copied() {
-            self.go_on(key, now);
+            self.guarded(|watcher| watcher.go_on(key, now));
         }
         self.inner.with(|core| core.tick(now));
         self.take_tasks();
@@ -117,23 +136,31 @@ impl Watcher {
         loop {
             let task = lock(&self.inner.inbox.tasks).pop_front();
             let Some(task) = task else { break };
-            let now = self.inner.clock.now();
-            match task {
-                Task::Dial { .. } if self.dialling >= self.inner.settings.dials => {
-                    self.waiting.push_back(task)
-                }
-                Task::Dial { id, key, target, probe } => self.dial(id, key, target, probe, now),
-                Task::KeepAlive { id, held } => {
-                    let step = Errand::keep_alive(held.session, now);
-                    self.errand(Some(id), held.watch, step, |errand| Kind::KeepAlive(Some(errand)), now);
-                }
-                Task::Farewell { id, held } => {
-                    let step = Errand::farewell(held.session, now);
-                    self.errand(id, held.watch, step, |errand| Kind::Farewell(Some(errand)), now);
-                }
-                Task::Overhear { id, held } => self.overhear(&id, held, now),
+            self.guarded(|watcher| watcher.take_task(task));
+        }
+    }
+
+    fn take_task(&mut self, task: Task) {
+        let now = self.inner.clock.now();
+        match task {
+            Task::Dial { .. } if self.dialling >= self.inner.settings.dials => self.waiting.push_back(task),
+            Task::Dial { id, key, target, probe } => self.dial(id, key, target, probe, now),
+            Task::KeepAlive { id, held } => {
+                self.in_hand = Some((Some(id.clone()), false));
+                let step = Errand::keep_alive(held.session, now);
+                self.errand(Some(id), held.watch, step, |errand| Kind::KeepAlive(Some(errand)), now);
+            }
+            Task::Farewell { id, held } => {
+                self.in_hand = Some((id.clone(), false));
+                let step = Errand::farewell(held.session, now);
+                self.errand(id, held.watch, step, |errand| Kind::Farewell(Some(errand)), now);
+            }
+            Task::Overhear { id, held } => {
+                self.in_hand = Some((Some(id.clone()), false));
+                self.overhear(&id, held, now);
             }
         }
+        self.in_hand = None;
     }
 
     // --- making sessions -------------------------------------------------------------------------------------
@@ -147,6 +174,7 @@ impl Watcher {
         now: Instant,
     ) {
         self.dialling += 1;
+        self.in_hand = Some((id.clone(), true));
         let (dial, step) = Dial::begin(target, self.inner.settings.session, now);
         let talk = Talk { id, watch: None, due: now, kind: Kind::Dial { dial: Box::new(dial), probe } };
         self.dial_step(key, talk, step, now);
@@ -188,30 +216,26 @@ impl Watcher {
     /// An attempt is over; without a result it ran out of time.
     fn dialed(&mut self, talk: Talk, result: Option<Result<Box<Session>, DeviceError>>, now: Instant) {
         self.dialling = self.dialling.saturating_sub(1);
+        self.in_hand = Some((talk.id.clone(), false));
         let Talk { id, watch, kind, .. } = talk;
-        let Kind::Dial { dial, probe } = kind else { return };
+        let Kind::Dial { mut dial, probe } = kind else { return };
+        let result = result.unwrap_or_else(|| Err(dial.abandon(now)));
+        let outcome = result.map_err(|error| Failure::of(&error, now));
         let report = |result| TestReport { steps: dial.steps().to_vec(), result };
-        let outcome = match result {
-            None => {
-                if let Some((_, answer)) = probe {
-                    answer(Err(Refusal::DeadlineExceeded { waited: Duration::ZERO }));
-                }
-                return self.start_waiting(now);
-            }
-            Some(Ok(session)) => Ok(session),
-            Some(Err(error)) => Err(Failure::of(&error, now)),
+        let tell = |answer: Tester, found: TestReport| {
+            contained("a tester's answer", || answer(Ok(found)));
         };
         let serial =
             outcome.as_ref().map_err(Arc::clone).map(|session| session.serial_number().map(str::to_owned));
         if let Some((_, answer)) = probe {
-            answer(Ok(report(serial)));
+            tell(answer, report(serial));
             if let (Ok(session), Some(watch)) = (outcome, watch) {
                 self.inner.inbox.push(Task::Farewell { id: None, held: Held { session, watch } });
             }
         } else if let Some(id) = id {
             let testers = lock(&self.inner.inbox.testers).remove(&id).unwrap_or_default();
-            for (_, answer) in testers {
-                answer(Ok(report(serial.clone())));
+            for waiting in testers {
+                tell(waiting.answer, report(serial.clone()));
             }
             self.hand_over(&id, watch, outcome, now);
         }
@@ -285,7 +309,7 @@ impl Watcher {
                 // A goodbye that cannot be said is a goodbye all the same.
                 let Some(id) = id else { return };
                 let failure = Failure::of(&error, now);
-                self.inner.with(|core| core.lost_or_closed(&id, failure, now));
+                self.inner.with(|core| core.gave_up(&id, failure, now));
             }
         }
     }
@@ -301,11 +325,17 @@ impl Watcher {
 
     /// A talk's socket is ready, or its time has come.
     fn go_on(&mut self, key: usize, now: Instant) {
-        let Some(mut talk) = self.talks.remove(&key) else {
+        let Some(talk) = self.talks.remove(&key) else {
             self.dues.retain(|(_, other)| *other != key);
             return;
         };
         self.dues.remove(&(talk.due, key));
+        self.in_hand = Some((talk.id.clone(), matches!(talk.kind, Kind::Dial { .. })));
+        self.advance(key, talk, now);
+        self.in_hand = None;
+    }
+
+    fn advance(&mut self, key: usize, mut talk: Talk, now: Instant) {
         match &mut talk.kind {
             Kind::Dial { dial, .. } => {
                 let step = dial.advance(now);
@@ -355,14 +385,32 @@ impl Watcher {
     fn give_up_testers(&self, now: Instant) {
         let mut late = Vec::new();
         lock(&self.inner.inbox.testers).retain(|_, waiting| {
-            let (expired, rest) =
-                std::mem::take(waiting).into_iter().partition(|(until, _)| until.passed(now));
-            *waiting = rest;
-            late.extend::<Vec<_>>(expired);
+            late.extend(waiting.extract_if(.., |tester| tester.until.passed(now)));
             !waiting.is_empty()
         });
-        for (_, answer) in late {
-            answer(Err(Refusal::DeadlineExceeded { waited: Duration::ZERO }));
+        for tester in late {
+            refuse(tester.answer, Refusal::DeadlineExceeded { waited: Duration::ZERO });
         }
     }
+
+    /// The end: whoever still waits for a test is told so.
+    fn refuse_testers(&mut self) {
+        let waiting = std::mem::take(&mut *lock(&self.inner.inbox.testers));
+        waiting.into_values().flatten().for_each(|tester| refuse(tester.answer, Refusal::Stopping));
+        let tasks = std::mem::take(&mut *lock(&self.inner.inbox.tasks));
+        for task in tasks.into_iter().chain(self.waiting.drain(..)) {
+            if let Task::Dial { probe: Some((_, answer)), .. } = task {
+                refuse(answer, Refusal::Stopping);
+            }
+        }
+        for (_, talk) in self.talks.drain() {
+            if let Kind::Dial { probe: Some((_, answer)), .. } = talk.kind {
+                refuse(answer, Refusal::Stopping);
+            }
+        }
+    }
+}
+
+fn refuse(answer: Tester, refusal: Refusal) {
+    contained("a tester's answer", || answer(Err(refusal)));
 }

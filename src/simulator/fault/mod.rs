@@ -1,23 +1,7 @@
 //! What can go wrong with a device, by name.
 //!
-//! A fault is text, so that it can stand on a command line:
-//!
-//! ```text
-//! name[:parameter][@scope][+skip][*times]
-//!
-//! silent@chunk+2*1     the third chunk that is asked for is not answered, nor anything after it; once
-//! rst:100@data         a reset after the first 100 bytes of the first data packet
-//! delay:200ms@option   every option takes 200 ms longer
-//! split:7              everything arrives in pieces of 1 to 7 bytes
-//! ```
-//! A scope is a phase (`connect`, `auth`, `option`, `sizes`, `time`, `prepare`, `chunk`, `free`, `exit`, `any`),
-//! a command code (`@201`), or a kind of packet inside a transfer (`announce`, `data`, `closing-ack`). A fault
-//! with a phase or a code strikes at the first packet of an answer, one with a kind of packet at that packet.
-//! Without a scope it strikes wherever it can; `+skip` passes over that many occasions first, `*times` limits
-//! how often it strikes.
-//!
 //! The model stays honest: faults change its answers on their way out, the doors of the device, or the bytes of
-//! a table. [`Fault::all_names`] lists them.
+//! a table. How a fault is written is told at [`Fault`].
 
 mod armed;
 mod parse;
@@ -38,6 +22,24 @@ use super::outgoing::Role;
 use crate::wire::command::Command;
 
 /// One thing that goes wrong, where, and how often.
+///
+/// A fault is text, so that it can stand on a command line:
+///
+/// ```text
+/// name[:parameter][@scope][+skip][*times]
+///
+/// silent@chunk+2*1     the third chunk that is asked for is not answered, nor anything after it; once
+/// rst:100@data         a reset after the first 100 bytes of the first data packet
+/// delay:200ms@option   every option takes 200 ms longer
+/// split:7              everything arrives in pieces of 1 to 7 bytes
+/// ```
+/// A scope is a phase (`connect`, `auth`, `option`, `sizes`, `time`, `prepare`, `chunk`, `free`, `exit`, `any`),
+/// a command code (`@201`), or a kind of packet inside a transfer (`announce`, `data`, `closing-ack`). A fault
+/// with a phase or a code strikes at the first packet of an answer, one with a kind of packet at that packet.
+/// Without a scope it strikes wherever it can; `+skip` passes over that many occasions first, `*times` limits
+/// how often it strikes.
+///
+/// [`Fault::all_names`] lists them. `refuse` and `blackhole` last until they are cleared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub(crate) kind: Kind,
@@ -49,7 +51,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Reads a fault as described at the top of this module.
+    /// Reads a fault as it is written above.
     ///
     /// # Errors
     /// [`FaultError`], which says what was wrong and what there is.

@@ -1,5 +1,6 @@
 //! A device as a whole: its doors, its reboots, and what it says unasked.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::How;
@@ -52,17 +53,20 @@ impl Shard {
 
     /// Closes everything and is away; `Duration::MAX` is for good.
     pub(super) fn reboot(&mut self, place: usize, away: Duration, now: Instant) {
-        self.drop_connections(place, How::Rst);
+        // The doors first: whoever sees its connection break must not find them still open.
         let Some(port) = self.ports.get_mut(place) else { return };
-        {
-            let mut state = lock(&port.shared.state);
-            state.model.restart(now);
-            state.faults.restart();
-        }
+        let shared = Arc::clone(&port.shared);
         port.presence = if away == Duration::MAX { Presence::Off } else { Presence::Away(now + away) };
         if let Presence::Away(until) = port.presence {
             self.timers.set(until, Due::Settle(place));
         }
+        self.settle(place, now);
+        {
+            let mut state = lock(&shared.state);
+            state.model.restart(now);
+            state.faults.restart();
+        }
+        self.drop_connections(place, How::Rst);
         self.settle(place, now);
     }
 

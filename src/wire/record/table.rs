@@ -4,9 +4,11 @@
 //! announced), the size word in front of the records, and the device's own count. The word and the count are
 //! known to lie on some firmware; two of the three must agree, and no byte is ever made up.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
+use super::UserId;
 use super::punch::{Punch, PunchLayout};
 use super::stride::{UnknownLayout, is_usual, punch_layout, user_layout};
 use super::user::{User, UserLayout};
@@ -45,6 +47,8 @@ pub struct PunchTable {
     body: Range<usize>,
     /// `None` for an empty log.
     layout: Option<PunchLayout>,
+    /// Who is behind an internal index, for the layout that has no user id.
+    people: HashMap<u16, UserId>,
 }
 
 /// A complete user table.
@@ -72,7 +76,14 @@ impl PunchTable {
             return Ok(Self::default());
         }
         let layout = Some(punch_layout(records, count, latest)?);
-        Ok(Self { data, body, layout })
+        Ok(Self { data, body, layout, people: HashMap::new() })
+    }
+
+    /// The same log, naming the people whose internal index stands in its records instead of a user id.
+    #[must_use]
+    pub fn with_people(mut self, people: impl Iterator<Item = (u16, UserId)>) -> Self {
+        self.people = people.collect();
+        self
     }
 
     /// The records' layout, unless there are none.
@@ -88,18 +99,25 @@ impl PunchTable {
             .chunks_exact(layout.stride())
             .filter_map(move |record| Punch::parse(record, layout).ok())
             .filter(|punch| !punch.is_blank())
+            .map(|punch| self.named(punch))
     }
 
     /// The same, taking the table along: for whoever sends them bit by bit.
     pub fn into_punches(self) -> impl Iterator<Item = Punch> + Send {
         let layout = self.layout.unwrap_or(PunchLayout::TEXT);
         let (slots, stride) = (self.slots(), layout.stride());
-        (0..slots)
-            .filter_map(move |slot| {
-                let record = self.records().get(slot * stride..(slot + 1) * stride)?;
-                Punch::parse(record, layout).ok()
-            })
-            .filter(|punch| !punch.is_blank())
+        (0..slots).filter_map(move |slot| {
+            let record = self.records().get(slot * stride..(slot + 1) * stride)?;
+            let punch = Punch::parse(record, layout).ok().filter(|punch| !punch.is_blank())?;
+            Some(self.named(punch))
+        })
+    }
+
+    fn named(&self, punch: Punch) -> Punch {
+        match punch.uid.and_then(|uid| self.people.get(&uid)) {
+            Some(user_id) => Punch { user_id: *user_id, ..punch },
+            None => punch,
+        }
     }
 
     /// How many record slots there are, blank ones included.
@@ -209,7 +227,6 @@ fn short(announced: u32, records: &[u8], count: Option<u32>) -> TableError {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::UserId;
     use super::*;
 
     fn log(records: u16) -> Vec<u8> {

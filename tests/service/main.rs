@@ -1,0 +1,17 @@
+//! The service as a black box: the real program, asked over HTTP, with simulated devices whose truth is known.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+#[path = "../support/postgres.rs"]
+mod postgres_server;
+#[path = "../support/service.rs"]
+mod service;
+
+mod connections;
+mod crowd;
+mod devices;
+mod durable;
+mod errors;
+mod failures;
+mod life;
+mod reads;
+mod verdicts;

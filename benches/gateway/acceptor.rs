@@ -13,8 +13,9 @@ pub fn idle_clients(report: &mut Report) {
     let fleet = Fleet::start(1, &[]);
     let gate = Gate::start(&fleet.devices);
     gate.wait_connected(1);
-    let (memory, threads) = (gate.resident(), gate.threads());
+    // Long enough for the engine to have all its threads.
     let alone = health(&gate);
+    let (memory, threads) = (gate.resident(), gate.threads());
 
     let connect = || TcpStream::connect(gate.address).expect("a connection");
     let idle: Vec<TcpStream> = (0..1000).map(|_| connect()).collect();

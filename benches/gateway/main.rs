@@ -3,7 +3,7 @@
 //! `cargo bench --bench gateway` prints every row, `cargo bench --bench gateway -- latency bulk` only these;
 //! `-- --list` names them. The service and the simulated devices are processes of their own, so what this program
 //! costs is not theirs. Ratios are taken against a peer or a limit measured in the same run, in turns. Nothing is
-//! asserted: the exit code says only whether the bench could run.
+//! asserted: the exit code says only whether the bench could run. `ZKGATE_BIN` names another binary to measure.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,6 @@
 //! The service and the simulated devices as processes; dropping one ends it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,7 +20,11 @@ use zkgate::wire::comm_key::CommKey;
 
 use super::http::{Http, Url};
 
-const ZKGATE: &str = env!("CARGO_BIN_EXE_zkgate");
+/// The binary under test: the one that was just built, or another to compare it with.
+fn zkgate() -> OsString {
+    std::env::var_os("ZKGATE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_zkgate").into())
+}
+
 pub const TOKEN: &str = "benches-benches-benches-benches-0123456789";
 
 /// A process that ends with its owner.
@@ -43,7 +48,7 @@ pub struct Fleet {
 impl Fleet {
     /// Starts so many, with further flags of `zkgate simulate`.
     pub fn start(devices: usize, flags: &[&str]) -> Self {
-        let mut process = Command::new(ZKGATE)
+        let mut process = Command::new(zkgate())
             .args(["simulate", "--port", "0", "--control", "127.0.0.1:0", "--devices", &devices.to_string()])
             .args(flags)
             .stdout(Stdio::piped())
@@ -196,7 +201,7 @@ fn new_device(address: SocketAddr) -> NewDevice {
 }
 
 fn serve(state: &Path, address: SocketAddr) -> Child {
-    Command::new(ZKGATE)
+    Command::new(zkgate())
         .arg("serve")
         .args(["--listen", &address.to_string()])
         .arg("--state-dir")

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::core::Finished;
 use super::error::Failure;
-use super::shell::{Held, Inner};
+use super::held::Held;
+use super::inner::Inner;
 use crate::base::ids::DeviceId;
 use crate::base::readiness::Interest;
 use crate::device::{DeviceError, Fault, Reached, Session};

@@ -8,6 +8,9 @@
 
 pub mod core;
 pub mod error;
+mod held;
+pub mod inbox;
+pub mod inner;
 pub mod job;
 pub mod lease;
 mod observe;
@@ -21,9 +24,10 @@ mod watcher;
 mod workers;
 
 pub use error::Refusal;
+pub use inbox::{TestReport, Tester, carriers};
+pub use inner::Recorder;
 pub use job::{Priority, Repeat, Terms};
 pub use lease::Lease;
 pub use settings::RegistrySettings;
 pub use shell::Registry;
 pub use status::{SlotStatus, StateName};
-pub use watcher::{TestReport, Tester, carriers};

@@ -1,6 +1,6 @@
 //! What the registry tells the log and the store of what it notices.
 
-use super::shell::Inner;
+use super::inner::Inner;
 use super::status::SlotStatus;
 use crate::base::clock::wall_of;
 use crate::base::ids::DeviceId;

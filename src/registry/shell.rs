@@ -1,85 +1,39 @@
-//! The registry as the rest of the house sees it: the rules of [`Core`] behind one mutex, with the threads that
-//! carry them out.
-//!
-//! The mutex is held for a few statements at a time. Sockets, callbacks and the store are never touched under it:
-//! what is to be done comes out of the machine as effects, which `Inner::perform` carries out afterwards.
+//! The registry as the rest of the house sees it: what can be asked of it, and its start and stop.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
-use super::core::{Core, Effect};
+use super::core::Core;
 use super::error::Refusal;
-use super::job::{Call, Terms, Ticket, Work};
+use super::held::Held;
+use super::inbox::{Inbox, Tester};
+use super::inner::{Inner, Notice, Order, Recorder};
+use super::job::{Call, Terms, Ticket};
 use super::lease::Lease;
 use super::settings::RegistrySettings;
 use super::slot::Then;
 use super::status::{SlotStatus, StateName};
-use super::watcher::{Inbox, Tester, Watcher};
+use super::watcher::Watcher;
 use super::workers;
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::liveness::Liveness;
 use crate::base::lock::{lock, wait_for};
-use crate::base::readiness::Watched;
-use crate::base::threads::{SMALL_STACK, contained, spawn};
+use crate::base::threads::{SMALL_STACK, spawn};
 use crate::device::{DeviceError, Session, Target};
-use crate::store::device::{Device, Observation};
-use crate::transport::Socket;
-
-/// Who is told what the registry notices about devices: the store, as a rule.
-pub type Recorder = Box<dyn Fn(&DeviceId, Observation) + Send + Sync>;
-/// Who is told that a device was disconnected as asked for.
-pub(super) type Notice = Box<dyn FnOnce() + Send>;
-/// Who waits for that, each with a number by which the request can be withdrawn.
-type Notices = HashMap<DeviceId, Vec<(u64, Notice)>>;
+use crate::store::device::Device;
 
 /// The connection service: one healthy session per device, and an orderly queue before it.
 pub struct Registry {
     inner: Arc<Inner>,
     /// guards: the threads, until they are joined
     threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// What the registry's threads share.
-pub(super) struct Inner {
-    pub(super) settings: RegistrySettings,
-    pub(super) clock: Arc<dyn Clock>,
-    /// guards: all slots and who is next
-    pub(super) core: Mutex<Core<Held, Order>>,
-    /// A worker has something to do, or the registry stops.
-    pub(super) work: Condvar,
-    /// A session was closed.
-    pub(super) closed: Condvar,
-    pub(super) inbox: Inbox,
-    /// guards: who waits for a device to be disconnected
-    notices: Mutex<Notices>,
-    next_notice: AtomicU64,
-    pub(super) recorder: Recorder,
-    /// guards: which devices are down, and since when
-    pub(super) outages: Mutex<HashMap<DeviceId, Instant>>,
-    pub(super) ended: AtomicBool,
-}
-
-/// A session with its place in the readiness list.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) session: Box<Session>,
-    pub(super) watch: Watched<Arc<Socket>>,
-}
-
-/// What waits in a queue.
-pub(super) enum Order {
-    /// A job for a worker.
-    Work(Box<dyn Work>),
-    /// Somebody who wants the session itself.
-    Lease(crossbeam_channel::Sender<Result<Lease, Refusal>>),
 }
 
 impl Registry {
@@ -154,7 +108,12 @@ impl Registry {
     /// [`Refusal`].
     pub fn lease(&self, id: &DeviceId, deadline: Deadline) -> Result<Lease, Refusal> {
         let (sender, receiver) = bounded(1);
-        self.order(id, Terms::read(deadline), Order::Lease(sender));
+        let (inner, whose) = (Arc::clone(&self.inner), id.clone());
+        let hand_over = move |held: Result<Held, Refusal>| {
+            // Whoever gave up waiting drops the lease, which gives the session back.
+            drop(sender.send(held.map(|held| Lease::new(whose, inner, held))));
+        };
+        self.order(id, Terms::read(deadline), Order::Lease(Box::new(hand_over)));
         receiver.recv().unwrap_or(Err(Refusal::Stopping))
     }
 
@@ -331,65 +290,6 @@ impl<F: FnOnce()> Countdown<F> {
         {
             done();
         }
-    }
-}
-
-impl Inner {
-    /// Does something to the machine, and then whatever it wants done.
-    pub(super) fn with<T>(&self, change: impl FnOnce(&mut Core<Held, Order>) -> T) -> T {
-        let mut core = lock(&self.core);
-        let before = core.due();
-        let result = change(&mut core);
-        let effects = core.effects();
-        let due = core.due();
-        drop(core);
-        self.inbox.hasten(before, due, &*self.clock);
-        self.perform(effects);
-        result
-    }
-
-    /// Carries out what the machine wants done. Never under its mutex. What belongs to others may panic: that
-    /// must not keep the rest from being done.
-    pub(super) fn perform(&self, effects: Vec<Effect<Held, Order>>) {
-        for effect in effects {
-            match effect {
-                Effect::Dial { device, key, prefer } => self.inbox.dial(&device, key, prefer),
-                Effect::KeepAlive { id, session } => self.inbox.keep_alive(id, session),
-                Effect::Overhear { id, session } => self.inbox.overhear(id, session),
-                Effect::Farewell { id, session } => self.inbox.farewell(id, session),
-                Effect::Answer { ticket, refusal } => {
-                    contained("a caller's answer", || ticket.job.refuse(refusal));
-                }
-                Effect::Wake => self.work.notify_one(),
-                Effect::Closed { id } => {
-                    self.closed.notify_all();
-                    let waiting = lock(&self.notices).remove(&id).unwrap_or_default();
-                    for (_, notice) in waiting {
-                        contained("a notice of a disconnect", notice);
-                    }
-                }
-                Effect::Changed { id, up } => self.observe(&id, up),
-            }
-        }
-    }
-}
-
-impl Order {
-    pub(super) fn refuse(self, refusal: Refusal) {
-        match self {
-            Self::Work(work) => work.finish(Some(refusal)),
-            // Somebody who has gone is not told.
-            Self::Lease(waiting) => drop(waiting.send(Err(refusal))),
-        }
-    }
-}
-
-impl std::fmt::Debug for Order {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Work(_) => "Work",
-            Self::Lease(_) => "Lease",
-        })
     }
 }
 

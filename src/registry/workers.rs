@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::core::{Assignment, Finished};
 use super::error::{Failure, Refusal};
+use super::held::Held;
+use super::inner::{Inner, Order};
 use super::job::{Repeat, Terms, Ticket, Work};
-use super::lease::Lease;
-use super::shell::{Held, Inner, Order};
 use crate::base::ids::DeviceId;
 use crate::base::liveness::{Liveness, Pulse};
 use crate::base::lock::{lock, wait_for};
@@ -72,10 +72,7 @@ fn serve(inner: &Arc<Inner>, assignment: Assignment<Held, Order>) {
     }
     let Ticket { priority, deadline, repeat, since, attempts, job } = ticket;
     match job {
-        Order::Lease(waiting) => {
-            // Whoever gave up waiting drops the lease, which gives the session back.
-            drop(waiting.send(Ok(Lease::new(id, Arc::clone(inner), held))));
-        }
+        Order::Lease(waiting) => waiting(Ok(held)),
         Order::Work(work) => {
             let terms = Terms { priority, deadline, repeat };
             attempt(inner, &id, held, &Attempt { terms, since, number: attempts + 1 }, work);

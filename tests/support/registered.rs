@@ -7,7 +7,7 @@ use zkgate::base::clock::SystemClock;
 use zkgate::base::ids::DeviceId;
 use zkgate::base::liveness::Liveness;
 use zkgate::device::{SessionSettings, Target};
-use zkgate::registry::shell::Recorder;
+use zkgate::registry::Recorder;
 use zkgate::registry::{Registry, RegistrySettings, SlotStatus, StateName};
 use zkgate::simulator::{Config, DeviceHandle, Simulator};
 use zkgate::store::device::{Device, Endpoint, Facts, Observation, SessionMode, Status, TransportChoice};

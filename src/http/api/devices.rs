@@ -8,7 +8,7 @@ use serde_json::json;
 use super::connections::state_of;
 use super::info::{facts_of, found};
 use super::input::{Change, Create};
-use super::view::DeviceView;
+use super::view::{DeviceView, show};
 use crate::base::ids::DeviceId;
 use crate::http::call::{Call, Handled, Outcome, invalid};
 use crate::http::problem::Problem;
@@ -144,12 +144,6 @@ pub fn delete(call: &mut Call) -> Handled {
             .result(result.map(|_| Answer::empty(204)).map_err(|error| Problem::of_store(&error).about(&id)));
     });
     Ok(Outcome::Later)
-}
-
-/// A device as JSON.
-pub(super) fn show(device: &Device, gateway: &crate::http::gateway::Gateway) -> serde_json::Value {
-    let slot = gateway.registry.status(&device.id);
-    serde_json::to_value(DeviceView::new(device, slot.as_ref(), &*gateway.clock)).unwrap_or_default()
 }
 
 fn created(body: &impl Serialize, id: &DeviceId) -> Answer {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::devices::show;
+use super::view::show;
 use crate::device::info::Info;
 use crate::http::call::{Call, Handled, Outcome, refused};
 use crate::http::reply::json as as_json;

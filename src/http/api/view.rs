@@ -3,8 +3,10 @@
 use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::base::clock::{Clock, wall_of};
+use crate::http::gateway::Gateway;
 use crate::registry::error::Failure;
 use crate::registry::{SlotStatus, StateName};
 use crate::store::device::{Device, Facts, SessionMode, Status, TransportChoice};
@@ -135,6 +137,12 @@ impl FailureView {
             at: rfc3339(wall_of(failure.at, clock)),
         }
     }
+}
+
+/// A device as JSON.
+pub(super) fn show(device: &Device, gateway: &Gateway) -> Value {
+    let slot = gateway.registry.status(&device.id);
+    serde_json::to_value(DeviceView::new(device, slot.as_ref(), &*gateway.clock)).unwrap_or_default()
 }
 
 /// A moment for programs and people: RFC 3339 in UTC, to the millisecond.

@@ -4,19 +4,15 @@
 //! Everything it does is driven by readiness, so a device that does not answer costs a socket and a timer. What
 //! others want of it comes through its [`Inbox`].
 
-mod inbox;
-
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-pub(super) use inbox::Inbox;
-use inbox::Task;
-pub use inbox::{TestReport, Tester, carriers};
-
 use super::error::{Failure, Refusal};
-use super::shell::{Held, Inner};
+use super::held::Held;
+use super::inbox::{Task, TestReport, Tester, WATCHER_BEAT};
+use super::inner::Inner;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::liveness::{Liveness, Pulse};
@@ -56,8 +52,6 @@ pub(super) struct Watcher {
     last_sweep: Instant,
 }
 
-/// The watcher wakes at least this often, to show that it lives.
-const BEAT: Duration = Duration::from_secs(1);
 /// How long it may take between two beats.
 const SILENCE: Duration = Duration::from_secs(15);
 /// How often the store is told who is there.
@@ -106,7 +100,7 @@ impl Watcher {
         let due = lock(&self.inner.core).due();
         let own = self.dues.first().map(|(due, _)| *due);
         let due = due.into_iter().chain(own).chain(self.inner.inbox.nearest_tester()).min();
-        let limit = due.map_or(BEAT, |due| due.saturating_duration_since(now).min(BEAT));
+        let limit = due.map_or(WATCHER_BEAT, |due| due.saturating_duration_since(now).min(WATCHER_BEAT));
         if let Err(error) = self.inner.inbox.readiness.wait(ready, Some(limit)) {
             log::error!("the watcher cannot wait: {error}");
         }

@@ -4,11 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::super::error::{Failure, Refusal};
-use super::super::shell::Held;
-use super::BEAT;
+use super::error::{Failure, Refusal};
+use super::held::Held;
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
@@ -32,8 +31,8 @@ pub struct TestReport {
 pub type Tester = Box<dyn FnOnce(Result<TestReport, Refusal>) + Send>;
 
 /// What the watcher is asked to do.
-pub(in crate::registry) struct Inbox {
-    pub(in crate::registry) readiness: Readiness,
+pub(super) struct Inbox {
+    pub(super) readiness: Readiness,
     /// guards: what the watcher has not looked at yet
     pub(super) tasks: Mutex<VecDeque<Task>>,
     /// guards: who waits for the next attempt to connect to a device
@@ -55,11 +54,13 @@ pub(super) enum Task {
     Farewell { id: Option<DeviceId>, held: Held },
 }
 
+/// The watcher wakes at least this often, to show that it lives.
+pub(super) const WATCHER_BEAT: Duration = Duration::from_secs(1);
 /// Probes have no slot; their keys begin where slots' will never reach.
 const PROBE_KEYS: usize = 1 << 40;
 
 impl Inbox {
-    pub(in crate::registry) fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             readiness: Readiness::new()?,
             tasks: Mutex::default(),
@@ -68,7 +69,7 @@ impl Inbox {
         })
     }
 
-    pub(in crate::registry) fn dial(&self, device: &Arc<Device>, key: usize, prefer: Option<Carrier>) {
+    pub(super) fn dial(&self, device: &Arc<Device>, key: usize, prefer: Option<Carrier>) {
         let target = match &device.endpoint {
             Ok(endpoint) => {
                 let remembered = prefer.or(match device.facts.transport_used {
@@ -89,33 +90,33 @@ impl Inbox {
         self.push(Task::Dial { id: Some(device.id.clone()), key, target, probe: None });
     }
 
-    pub(in crate::registry) fn keep_alive(&self, id: DeviceId, held: Held) {
+    pub(super) fn keep_alive(&self, id: DeviceId, held: Held) {
         self.push(Task::KeepAlive { id, held });
     }
 
-    pub(in crate::registry) fn overhear(&self, id: DeviceId, held: Held) {
+    pub(super) fn overhear(&self, id: DeviceId, held: Held) {
         self.push(Task::Overhear { id, held });
     }
 
-    pub(in crate::registry) fn farewell(&self, id: DeviceId, held: Held) {
+    pub(super) fn farewell(&self, id: DeviceId, held: Held) {
         self.push(Task::Farewell { id: Some(id), held });
     }
 
-    pub(in crate::registry) fn probe(&self, target: Target, deadline: Deadline, answer: Tester) {
+    pub(super) fn probe(&self, target: Target, deadline: Deadline, answer: Tester) {
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         self.push(Task::Dial { id: None, key, target, probe: Some((deadline, answer)) });
     }
 
     /// Notes somebody who waits for the next attempt to connect to a device, and gives the number by which that
     /// can be withdrawn.
-    pub(in crate::registry) fn expect(&self, id: DeviceId, until: Deadline, answer: Tester) -> usize {
+    pub(super) fn expect(&self, id: DeviceId, until: Deadline, answer: Tester) -> usize {
         let number = self.next_key.fetch_add(1, Ordering::Relaxed);
         lock(&self.testers).entry(id).or_default().push(Waiting { number, until, answer });
         number
     }
 
     /// Withdraws what was noted under this number; the answer is dropped.
-    pub(in crate::registry) fn forget(&self, id: &DeviceId, number: usize) {
+    pub(super) fn forget(&self, id: &DeviceId, number: usize) {
         let mut testers = lock(&self.testers);
         if let Some(waiting) = testers.get_mut(id) {
             waiting.retain(|other| other.number != number);
@@ -131,19 +132,14 @@ impl Inbox {
     }
 
     /// Wakes the watcher if the next timer is due sooner than it was: it sleeps until then, and at most for a beat.
-    pub(in crate::registry) fn hasten(
-        &self,
-        before: Option<Instant>,
-        due: Option<Instant>,
-        clock: &dyn Clock,
-    ) {
+    pub(super) fn hasten(&self, before: Option<Instant>, due: Option<Instant>, clock: &dyn Clock) {
         let sooner = due.filter(|due| before.is_none_or(|before| *due < before));
-        if sooner.is_some_and(|due| due < clock.now() + BEAT) {
+        if sooner.is_some_and(|due| due < clock.now() + WATCHER_BEAT) {
             self.wake();
         }
     }
 
-    pub(in crate::registry) fn wake(&self) {
+    pub(super) fn wake(&self) {
         self.readiness.wake();
     }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::UserId;
 use super::punch::{Punch, PunchLayout};
-use super::stride::{UnknownLayout, is_usual, punch_layout, user_layout};
+use super::stride::{UnknownLayout, is_usual, plausible_punch, punch_layout, user_layout};
 use super::user::{User, UserLayout};
 use crate::wire::clock_word::ClockWord;
 
@@ -70,12 +70,17 @@ impl PunchTable {
     /// # Errors
     /// [`TableError`] when it is not proved complete or not understood.
     pub fn parse(data: Vec<u8>, count: Option<u32>, latest: ClockWord) -> Result<Self, TableError> {
-        let body = body(&data, count)?;
+        let (body, counted) = body(&data, count)?;
         let records = data.get(body.clone()).unwrap_or_default();
         if records.is_empty() {
             return Ok(Self::default());
         }
-        let layout = Some(punch_layout(records, count, latest)?);
+        let layout = punch_layout(records, count, latest)?;
+        let sound = |record: &[u8]| {
+            Punch::parse(record, layout).is_ok_and(|punch| plausible_punch(&punch, record, layout, latest))
+        };
+        agree(counted, layout.stride(), &data, count, sound)?;
+        let layout = Some(layout);
         Ok(Self { data, body, layout, people: HashMap::new() })
     }
 
@@ -137,12 +142,15 @@ impl UserTable {
     /// # Errors
     /// [`TableError`] when it is not proved complete or not understood.
     pub fn parse(data: Vec<u8>, count: Option<u32>) -> Result<Self, TableError> {
-        let body = body(&data, count)?;
+        let (body, counted) = body(&data, count)?;
         let records = data.get(body.clone()).unwrap_or_default();
         if records.is_empty() {
             return Ok(Self::default());
         }
-        let layout = Some(user_layout(records, count)?);
+        let layout = user_layout(records, count)?;
+        let sound = |record: &[u8]| User::parse(record, layout).is_ok_and(|user| user.plausibility() == 3);
+        agree(counted, layout.stride(), &data, count, sound)?;
+        let layout = Some(layout);
         Ok(Self { data, body, layout })
     }
 
@@ -191,8 +199,9 @@ impl fmt::Debug for UserTable {
     }
 }
 
-/// Where the records of a table stand that is proved complete: behind the size word.
-fn body(data: &[u8], count: Option<u32>) -> Result<Range<usize>, TableError> {
+/// Where the records of a table stand that is proved complete: behind the size word. Where it took the count to
+/// prove that, also the length that each record must have then.
+fn body(data: &[u8], count: Option<u32>) -> Result<(Range<usize>, Option<usize>), TableError> {
     let count = count.filter(|count| *count > 0);
     let Some((word, records)) = data.split_first_chunk::<4>() else {
         return if data.is_empty() { empty(count) } else { Err(short(0, data, count)) };
@@ -200,23 +209,43 @@ fn body(data: &[u8], count: Option<u32>) -> Result<Range<usize>, TableError> {
     let announced = u32::from_le_bytes(*word);
     let promised = usize::try_from(announced).unwrap_or(usize::MAX);
     if promised == records.len() {
-        return if records.is_empty() { empty(count) } else { Ok(4..data.len()) };
+        return if records.is_empty() { empty(count) } else { Ok((4..data.len(), None)) };
     }
     // The size word contradicts the bytes: the count decides, if it fits one of them.
-    let fits = |size: usize| {
-        let count = count.and_then(|count| usize::try_from(count).ok());
-        count.is_some_and(|count| size.is_multiple_of(count) && is_usual(size / count))
+    let stride = |size: usize| {
+        let count = count.and_then(|count| usize::try_from(count).ok())?;
+        Some(size / count).filter(|stride| size.is_multiple_of(count) && is_usual(*stride))
     };
-    match records.get(..promised) {
-        _ if fits(records.len()) => Ok(4..data.len()),
-        Some(_) if fits(promised) => Ok(4..4 + promised),
+    match (stride(records.len()), stride(promised)) {
+        (Some(stride), _) => Ok((4..data.len(), Some(stride))),
+        (None, Some(stride)) if promised < records.len() => Ok((4..4 + promised, Some(stride))),
         _ => Err(short(announced, records, count)),
     }
 }
 
-fn empty(count: Option<u32>) -> Result<Range<usize>, TableError> {
+/// A count is a witness only for records of the length that it gives, every one of which makes sense: part of a
+/// table of long records can be as long as the same number of short ones.
+fn agree(
+    counted: Option<usize>,
+    stride: usize,
+    data: &[u8],
+    count: Option<u32>,
+    sound: impl Fn(&[u8]) -> bool,
+) -> Result<(), TableError> {
+    let (Some(counted), Some((word, records))) = (counted, data.split_first_chunk::<4>()) else {
+        return Ok(());
+    };
+    let counted_bytes = count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default() * counted;
+    let all = records.get(..counted_bytes).unwrap_or_default();
+    if counted == stride && all.chunks_exact(stride).all(sound) {
+        return Ok(());
+    }
+    Err(short(u32::from_le_bytes(*word), records, count))
+}
+
+fn empty(count: Option<u32>) -> Result<(Range<usize>, Option<usize>), TableError> {
     // "Empty" in spite of a count must not pass for success: a caller would believe that everything was read.
-    count.map_or(Ok(0..0), |count| Err(TableError::Missing { count }))
+    count.map_or(Ok((0..0, None)), |count| Err(TableError::Missing { count }))
 }
 
 fn short(announced: u32, records: &[u8], count: Option<u32>) -> TableError {
@@ -282,6 +311,16 @@ mod tests {
             Err(TableError::Missing { count: 3 })
         );
         assert!(PunchTable::parse(vec![1, 0], None, ClockWord::MAX).is_err(), "half a size word");
+    }
+
+    #[test]
+    fn part_of_a_log_that_is_as_long_as_as_many_shorter_records_is_no_whole_log() {
+        for (records, length) in [(10, 28), (10, 16), (11, 16), (20, 8)] {
+            let body = log(records);
+            let part = &body[..usize::from(records) * length];
+            let read = parse(body.len(), part, Some(u32::from(records)));
+            assert!(matches!(read, Err(TableError::Incomplete { .. })), "{records} x {length}: {read:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the registry tells the log and the store of what it notices.
 
+use std::collections::HashSet;
+
 use super::inner::Inner;
 use super::status::SlotStatus;
 use crate::base::clock::wall_of;
@@ -54,6 +56,8 @@ impl Inner {
     /// Tells the store when the devices that are up last answered.
     pub(super) fn observe_all(&self) {
         let statuses: Vec<SlotStatus> = lock(&self.core).statuses().collect();
+        let known: HashSet<&DeviceId> = statuses.iter().map(|status| &status.id).collect();
+        lock(&self.outages).retain(|id, _| known.contains(id));
         for status in statuses.iter().filter(|status| status.state.is_up()) {
             let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
             let observation = Observation { seen, status: Some(Status::Up), ..Observation::default() };

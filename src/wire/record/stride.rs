@@ -109,7 +109,8 @@ fn best<L: Copy>(
     best.map(|(layout, ..)| layout)
 }
 
-fn plausible_punch(punch: &Punch, record: &[u8], layout: PunchLayout, latest: ClockWord) -> bool {
+/// Whether bytes make sense as a punch of this layout.
+pub(super) fn plausible_punch(punch: &Punch, record: &[u8], layout: PunchLayout, latest: ClockWord) -> bool {
     let state = punch.punch_state < 16 || punch.punch_state == u8::MAX;
     let time = punch.time != ClockWord(0) && punch.time.time().is_ok();
     match layout {

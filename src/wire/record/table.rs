@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::UserId;
 use super::punch::{Punch, PunchLayout};
-use super::stride::{UnknownLayout, punch_layout, user_layout};
+use super::stride::{UnknownLayout, plausible_punch, punch_layout, user_layout};
 use super::user::{User, UserLayout};
 use crate::wire::clock_word::ClockWord;
 
@@ -71,7 +71,10 @@ impl PunchTable {
     /// [`TableError`] when it is not proved complete or not understood.
     pub fn parse(data: Vec<u8>, count: Option<u32>, latest: ClockWord) -> Result<Self, TableError> {
         let layout_of = |records: &[u8]| punch_layout(records, count, latest);
-        let settled = settle(&data, count, layout_of, PunchLayout::stride)?;
+        let sound = |record: &[u8], layout| {
+            Punch::parse(record, layout).is_ok_and(|punch| plausible_punch(&punch, record, layout, latest))
+        };
+        let settled = settle(&data, count, layout_of, PunchLayout::stride, sound)?;
         let Some((body, layout)) = settled else { return Ok(Self::default()) };
         Ok(Self { data, body, layout: Some(layout), people: HashMap::new() })
     }
@@ -135,7 +138,9 @@ impl UserTable {
     /// [`TableError`] when it is not proved complete or not understood.
     pub fn parse(data: Vec<u8>, count: Option<u32>) -> Result<Self, TableError> {
         let layout_of = |records: &[u8]| user_layout(records, count);
-        let settled = settle(&data, count, layout_of, UserLayout::stride)?;
+        let sound =
+            |record: &[u8], layout| User::parse(record, layout).is_ok_and(|user| user.plausibility() == 3);
+        let settled = settle(&data, count, layout_of, UserLayout::stride, sound)?;
         let Some((body, layout)) = settled else { return Ok(Self::default()) };
         Ok(Self { data, body, layout: Some(layout) })
     }
@@ -192,6 +197,7 @@ fn settle<L: Copy>(
     count: Option<u32>,
     layout_of: impl Fn(&[u8]) -> Result<L, UnknownLayout>,
     stride: impl Fn(L) -> usize,
+    sound: impl Fn(&[u8], L) -> bool,
 ) -> Result<Option<(Range<usize>, L)>, TableError> {
     let counted = count.filter(|count| *count > 0);
     let Some((word, records)) = data.split_first_chunk::<4>() else {
@@ -206,11 +212,13 @@ fn settle<L: Copy>(
         return Ok(Some((4..data.len(), layout_of(records)?)));
     }
     // The size word contradicts the bytes. The count decides, if records of the layout that the bytes show are
-    // as many as it says: of all that came, or of what the word promises.
+    // as many as it says: of all that came, or of what the word promises. Every one of them must make sense,
+    // because part of a table of long records can be as long as the same number of short ones.
     let counted_as = counted.and_then(|count| usize::try_from(count).ok());
     for body in [Some(records), records.get(..promised)].into_iter().flatten() {
         if let Ok(layout) = layout_of(body)
             && counted_as.is_some_and(|count| count.checked_mul(stride(layout)) == Some(body.len()))
+            && body.chunks_exact(stride(layout)).all(|record| sound(record, layout))
         {
             return Ok(Some((4..4 + body.len(), layout)));
         }
@@ -286,6 +294,16 @@ mod tests {
             Err(TableError::Missing { count: 3 })
         );
         assert!(PunchTable::parse(vec![1, 0], None, ClockWord::MAX).is_err(), "half a size word");
+    }
+
+    #[test]
+    fn part_of_a_log_that_is_as_long_as_as_many_shorter_records_is_no_whole_log() {
+        for (records, length) in [(10, 28), (10, 16), (11, 16), (20, 8)] {
+            let body = log(records);
+            let part = &body[..usize::from(records) * length];
+            let read = parse(body.len(), part, Some(u32::from(records)));
+            assert!(matches!(read, Err(TableError::Incomplete { .. })), "{records} x {length}: {read:?}");
+        }
     }
 
     #[test]

@@ -63,7 +63,8 @@ pub fn dead_neighbours(report: &mut Report) {
     };
     for (how, pace) in [("10 calls/s each", Duration::from_millis(100)), ("without a pause", Duration::ZERO)]
     {
-        let (mut alone, mut beside, mut ratios, mut health) = (vec![], vec![], vec![], vec![]);
+        let (mut alone, mut beside, mut ratios) = (vec![], vec![], vec![]);
+        let (mut health, mut health_alone) = (vec![], vec![]);
         let mut note = String::new();
         for _ in 0..ROUNDS {
             let without = whole.load(callers(pace));
@@ -72,6 +73,7 @@ pub fn dead_neighbours(report: &mut Report) {
             beside.push(with[HEALTHY].p(0.99));
             ratios.push(with[HEALTHY].p(0.99) / without[HEALTHY].p(0.99));
             health.push(with[HEALTH].p(0.99));
+            health_alone.push(without[HEALTH].p(0.99));
             note = format!(
                 "last round: healthy calls/s {:.0} and {:.0}, p50 {:.2} and {:.2} ms; dead ones asked {:.0} times/s",
                 without[HEALTHY].rate,
@@ -94,6 +96,7 @@ pub fn dead_neighbours(report: &mut Report) {
         ));
         report.note(&note);
         report.at_most(&format!("/healthz p99 in that run: {how}"), median(health), 5.0, "ms");
+        report.note(&format!("{:.2} ms with none dead", median(health_alone)));
     }
 }
 

@@ -92,16 +92,9 @@ pub fn find<'t>(method: &Method, path: &'t str) -> Found<'t> {
 
 /// Whether the path fits the pattern, and what stands for `{id}`.
 fn matches<'t>(pattern: &str, path: &'t str) -> Option<Option<&'t str>> {
-    let mut id = None;
-    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return Some(id),
-            (Some("{id}"), Some(segment)) if !segment.is_empty() => id = Some(segment),
-            (Some(fixed), Some(segment)) if fixed == segment => {}
-            _ => return None,
-        }
-    }
+    let Some((before, after)) = pattern.split_once("{id}") else { return (pattern == path).then_some(None) };
+    let id = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!id.is_empty() && !id.contains('/')).then_some(Some(id))
 }
 
 /// The methods as a header value from a closed set.

@@ -60,7 +60,7 @@ impl FixedNumbers {
         ];
         let files = vec![
             ("standard streams, log, directories", 16),
-            ("waiting places: a poller, its timer and its bell, each for the acceptor and the watcher", 8),
+            ("waiting places: a poller and its bell, each for the acceptor and the watcher", 8),
             ("listening sockets", 2),
             ("client connections", self.max_connections),
             ("connections to the engine: one end, and the other twice", 3 * upstream),

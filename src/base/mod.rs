@@ -8,4 +8,5 @@ pub mod liveness;
 pub mod lock;
 pub mod readiness;
 pub mod secret;
+pub mod series;
 pub mod threads;

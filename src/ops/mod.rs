@@ -6,7 +6,6 @@ pub mod health;
 pub mod limits;
 pub mod logging;
 pub mod probe;
-pub mod series;
 pub mod signals;
 pub mod systemd;
 pub mod watchdog;

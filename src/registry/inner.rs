@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
 
 use super::core::{Core, Effect};
 use super::error::Refusal;
@@ -17,6 +16,7 @@ use super::settings::RegistrySettings;
 use crate::base::clock::Clock;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
+use crate::base::series::Series;
 use crate::base::threads::contained;
 use crate::store::device::Observation;
 
@@ -42,8 +42,8 @@ pub(super) struct Inner {
     pub(super) notices: Mutex<Notices>,
     pub(super) next_notice: AtomicU64,
     pub(super) recorder: Recorder,
-    /// guards: which devices are down, and since when
-    pub(super) outages: Mutex<HashMap<DeviceId, Instant>>,
+    /// The devices that are down.
+    pub(super) outages: Series<DeviceId>,
     pub(super) ended: AtomicBool,
 }
 

@@ -36,20 +36,19 @@ impl Inner {
     /// The first failure of a series is a warning and its end is said once; what lies between is for the curious.
     fn say(&self, id: &DeviceId, up: bool, status: &SlotStatus) {
         let now = self.clock.now();
-        let before = match up {
-            true => lock(&self.outages).remove(id),
-            false => lock(&self.outages).insert(id.clone(), now),
-        };
-        match (up, before, &status.last_error) {
-            (true, Some(since), _) => {
-                let away = now.saturating_duration_since(since).as_secs_f64();
-                log::info!("device {id} is back after {away:.1} s");
+        if up {
+            match self.outages.recovered(id, now) {
+                Some(ended) => log::info!("device {id} is back after {:.1} s", ended.lasted.as_secs_f64()),
+                None => log::debug!("device {id} is up"),
             }
-            (true, None, _) => log::debug!("device {id} is up"),
-            (false, None, Some(error)) => {
-                log::warn!("device {id} is down: {}; {}", error.detail, error.advice)
+            return;
+        }
+        match &status.last_error {
+            Some(error) => {
+                let level = self.outages.failed(id.clone(), now);
+                log::log!(level, "device {id} is down: {}; {}", error.detail, error.advice);
             }
-            (false, ..) => log::debug!("device {id} is down"),
+            None => log::debug!("device {id} is down"),
         }
     }
 
@@ -57,7 +56,7 @@ impl Inner {
     pub(super) fn observe_all(&self) {
         let statuses: Vec<SlotStatus> = lock(&self.core).statuses().collect();
         let known: HashSet<&DeviceId> = statuses.iter().map(|status| &status.id).collect();
-        lock(&self.outages).retain(|id, _| known.contains(id));
+        self.outages.keep(|id| known.contains(id));
         for status in statuses.iter().filter(|status| status.state.is_up()) {
             let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
             let observation = Observation { seen, status: Some(Status::Up), ..Observation::default() };

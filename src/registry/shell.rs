@@ -25,6 +25,7 @@ use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::liveness::Liveness;
 use crate::base::lock::{lock, wait_for};
+use crate::base::series::Series;
 use crate::base::threads::{SMALL_STACK, spawn};
 use crate::device::{DeviceError, Session, Target};
 use crate::store::device::Device;
@@ -59,7 +60,7 @@ impl Registry {
             notices: Mutex::default(),
             next_notice: AtomicU64::new(0),
             recorder,
-            outages: Mutex::default(),
+            outages: Series::new(),
             ended: AtomicBool::new(false),
         });
         let registry = Arc::new(Self { inner: Arc::clone(&inner), threads: Mutex::default() });

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::base::lock::lock;
+use super::lock::lock;
 
 /// Remembers which things are failing, each under a key such as a device and what was tried.
 #[derive(Debug)]
@@ -59,6 +59,11 @@ impl<K: Eq + Hash> Series<K> {
     pub fn recovered(&self, key: &K, now: Instant) -> Option<Ended> {
         let run = lock(&self.running).remove(key)?;
         Some(Ended { failures: run.failures, lasted: now.saturating_duration_since(run.since) })
+    }
+
+    /// Forgets the series of everything that is not there any more.
+    pub fn keep(&self, there: impl Fn(&K) -> bool) {
+        lock(&self.running).retain(|key, _| there(key));
     }
 }
 

@@ -10,6 +10,7 @@ pub mod device;
 mod error;
 mod handle;
 mod health;
+pub mod journal;
 mod list;
 mod migrate;
 mod observations;

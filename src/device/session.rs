@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{DeviceError, Fault, Reached};
 use super::link::Link;
+use super::log::Tenancy;
 use crate::base::deadline::Deadline;
 use crate::dialog::bulk_read::Method;
 use crate::dialog::error::DialogError;
@@ -68,12 +69,15 @@ pub struct Session {
     pub(super) method: Method,
     /// Something was left unanswered that does no harm now but may answer the next request.
     pub(super) doubtful: bool,
+    /// Whose table stands in the device's transfer buffer.
+    pub(super) tenancy: Tenancy,
     serial_number: Option<String>,
 }
 
 impl Session {
-    pub(super) const fn new(link: Link, settings: SessionSettings, serial_number: Option<String>) -> Self {
-        Self { link, settings, method: Method::Buffered, doubtful: false, serial_number }
+    pub(super) fn new(link: Link, settings: SessionSettings, serial_number: Option<String>) -> Self {
+        let (method, tenancy) = (Method::Buffered, Tenancy::default());
+        Self { link, settings, method, doubtful: false, tenancy, serial_number }
     }
 
     /// Who answered: option `~SerialNumber`, if the device has one.

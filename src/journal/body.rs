@@ -9,7 +9,8 @@ use crate::device::{DeviceError, Fault, Reached, Session};
 use crate::dialog::Phase;
 use crate::wire::clock_word::ClockWord;
 use crate::wire::record::punch::PunchLayout;
-use crate::wire::record::stride::{Sampled, sampled_punch_layout};
+use crate::wire::record::sampled::Sampled;
+use crate::wire::record::stride::punch_layout_of;
 use crate::wire::record::table::{PunchTable, TableError};
 
 /// A log that was opened.
@@ -92,14 +93,14 @@ impl Body {
     ) -> Result<(), DeviceError> {
         let Place::Device { buffer, head } = &mut self.place else { return Ok(()) };
         let size = buffer.size();
-        let first = size.min(buffer.largest());
+        let first = size.min(buffer.chunk_limit());
         let mut beginning = buffer.read(session, 0, first, deadline)?;
         self.fetched += u64::from(first);
         let word = beginning.split_first_chunk::<4>().map(|(word, _)| u32::from_le_bytes(*word));
         if word != Some(size.saturating_sub(WORD)) {
             let mut data = beginning;
             while let Some(rest) = size.checked_sub(data.len() as u32).filter(|rest| *rest > 0) {
-                let piece = rest.min(buffer.largest());
+                let piece = rest.min(buffer.chunk_limit());
                 data.extend(buffer.read(session, size - rest, piece, deadline)?);
                 self.fetched += u64::from(piece);
             }
@@ -112,14 +113,13 @@ impl Body {
         }
         beginning.drain(..WORD as usize);
         let rest = size - first;
-        let last = rest.min(buffer.largest());
+        let last = rest.min(buffer.chunk_limit());
         let end = if last > 0 { buffer.read(session, size - last, last, deadline)? } else { Vec::new() };
         self.fetched += u64::from(last);
         let total = u64::from(size - WORD) as usize;
         let tail = if last > 0 { &end } else { &beginning };
-        let sampled = Sampled { total, head: &beginning, tail };
-        let layout =
-            sampled_punch_layout(&sampled, count, latest).map_err(|error| unbelievable(error.into()))?;
+        let sampled = Sampled::ends(total, &beginning, tail);
+        let layout = punch_layout_of(sampled, count, latest).map_err(|error| unbelievable(error.into()))?;
         self.layout = Some(layout);
         *head = beginning;
         Ok(())
@@ -152,7 +152,7 @@ impl Body {
                 if let Some(bytes) = held(head) {
                     return Ok(bytes);
                 }
-                let most = u64::from(buffer.largest()).min(wanted);
+                let most = u64::from(buffer.chunk_limit()).min(wanted);
                 let whole = u32::try_from(most - most % stride).unwrap_or(0);
                 let offset = u32::try_from(start).unwrap_or(u32::MAX).saturating_add(WORD);
                 self.fetched += u64::from(whole);

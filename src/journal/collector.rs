@@ -57,8 +57,11 @@ pub(super) enum Told {
     Known { id: DeviceId, serial_number: String, answer: Option<Result<Option<Cursor>, StoreError>> },
     Fetched { id: DeviceId, serial_number: String, began: Instant, result: Box<Result<Fetched, Refusal>> },
     Settings(DeviceId, DeviceSettings),
-    AllSettings(Vec<(DeviceId, DeviceSettings)>),
+    /// What was set for the devices, or that it could not be known.
+    AllSettings(Option<Vec<(DeviceId, DeviceSettings)>>),
     Read { id: DeviceId, everything: bool, waiter: Waiter },
+    /// There are more old rows to let go.
+    PurgeMore,
     Stop,
 }
 
@@ -143,7 +146,6 @@ impl Collector {
 
     fn run(self: &Arc<Self>, messages: &Receiver<Told>, pulse: &Pulse) {
         let mut upkeep = Upkeep::new(self.clock.now());
-        self.ask_for_settings();
         loop {
             pulse.beat(self.clock.now());
             let next = lock(&self.devices).values().filter(|d| d.stage == Stage::Resting).map(|d| d.due).min();
@@ -151,13 +153,16 @@ impl Collector {
             match messages.recv_timeout(limit) {
                 Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(told) => {
-                    contained("the collector", || self.take(told));
+                    contained("the collector", || self.take(told, &mut upkeep));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             contained("the collector", || {
                 upkeep.turn(self);
-                self.begin_reads();
+                // A device that is not to be read is not, not even once.
+                if upkeep.settings_known {
+                    self.begin_reads();
+                }
             });
         }
         let waiting: Vec<Waiter> =
@@ -167,7 +172,7 @@ impl Collector {
         }
     }
 
-    fn take(self: &Arc<Self>, told: Told) {
+    fn take(self: &Arc<Self>, told: Told, upkeep: &mut Upkeep) {
         let now = self.clock.now();
         match told {
             Told::Opened(id, serial_number) => {
@@ -191,10 +196,12 @@ impl Collector {
                 });
             }
             Told::AllSettings(all) => {
-                for (id, settings) in all {
+                upkeep.settings_known |= all.is_some();
+                for (id, settings) in all.into_iter().flatten() {
                     self.with(&id, |device| device.settings = settings);
                 }
             }
+            Told::PurgeMore => upkeep.purge_more(now),
             Told::Read { id, everything, waiter } => {
                 let effort = if everything { Effort::Everything } else { Effort::Compare };
                 self.with(&id, |device| {

@@ -94,6 +94,21 @@ impl Decoder {
         })
     }
 
+    /// Takes what an earlier version could not place; `None` when it still cannot be.
+    #[must_use]
+    pub fn again(&self, strange: &Strange) -> Option<Record> {
+        match strange.origin {
+            Origin::Live => {
+                let punch = LivePunch::parse(&strange.raw)?;
+                self.live(&punch, &strange.raw).ok()
+            }
+            Origin::Log { stride } => match self.log(&strange.raw, PunchLayout::for_stride(stride.into())?) {
+                Decoded::Record(record) => Some(record),
+                Decoded::Strange(_) | Decoded::Blank => None,
+            },
+        }
+    }
+
     /// Whom an event means that names an index: as the log will name them.
     fn person_of(&self, uid: u16) -> Option<Person> {
         match self.short_log? {

@@ -40,6 +40,12 @@ struct Answer {
     answer: Option<Result<Option<Cursor>, StoreError>>,
 }
 
+impl Answer {
+    fn give(mut self, answer: Result<Option<Cursor>, StoreError>) {
+        self.answer = Some(answer);
+    }
+}
+
 impl Drop for Answer {
     fn drop(&mut self) {
         let (id, serial_number) = (self.id.clone(), self.serial_number.clone());
@@ -82,7 +88,7 @@ impl Collector {
         if let Some((_, cursor)) = cursor {
             return self.submit(id, serial_number, cursor);
         }
-        let mut answer = Answer {
+        let answer = Answer {
             collector: Arc::clone(self),
             id: id.clone(),
             serial_number: serial_number.clone(),
@@ -93,7 +99,7 @@ impl Collector {
         let _ = self.journal.read_then(
             deadline,
             move |backend| backend.cursor(&serial_number),
-            move |result| answer.answer = Some(result),
+            move |result| answer.give(result),
         );
     }
 

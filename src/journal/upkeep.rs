@@ -1,21 +1,29 @@
 //! What the collector does now and then: follow the list of devices, note which events wait for a log, try what is
 //! in quarantine again after an upgrade, and let go of what is old.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::civil::millis;
 use super::collector::{Collector, Told};
+use super::decode::Decoder;
 use super::reading::Effort;
 use super::settings::DeviceSettings;
 use super::watched::{Stage, Watched};
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
+use crate::store::StoreError;
+use crate::store::journal::backend::Backend;
+use crate::store::journal::quarantine::Quarantined;
 
 /// When what is due.
 pub(super) struct Upkeep {
     list: Option<u64>,
+    pub(super) settings_known: bool,
+    /// When the journal is asked for them.
+    settings: Instant,
     purge: Instant,
     retry: Instant,
 }
@@ -33,12 +41,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Upkeep {
     pub(super) fn new(now: Instant) -> Self {
-        Self { list: None, purge: now + PURGE_PAUSE, retry: now + RETRY }
+        Self { list: None, settings_known: false, settings: now, purge: now + PURGE_PAUSE, retry: now + RETRY }
     }
 
     pub(super) fn turn(&mut self, collector: &Arc<Collector>) {
         let now = collector.clock.now();
         self.follow(collector);
+        if !self.settings_known && now >= self.settings {
+            self.settings = now + PATIENCE;
+            collector.ask_for_settings();
+        }
         for serial_number in collector.journal.take_conflicts() {
             for device in lock(&collector.devices).values_mut() {
                 if device.serial_number() == serial_number {
@@ -55,6 +67,10 @@ impl Upkeep {
             self.retry = now + Duration::from_secs(24 * 3600);
             collector.retry_quarantine();
         }
+    }
+
+    pub(super) fn purge_more(&mut self, now: Instant) {
+        self.purge = now + PURGE_PAUSE;
     }
 
     /// Follows the store's list.
@@ -87,17 +103,28 @@ impl Collector {
     /// Asks the journal what was set for each device.
     pub(super) fn ask_for_settings(self: &Arc<Self>) {
         let collector = Arc::clone(self);
-        let deadline = Deadline::after(self.clock.now(), Duration::from_secs(24 * 3600));
-        let asked = self.journal.read_then(
-            deadline,
-            |backend| backend.settings(),
-            move |result| match result {
-                Ok(all) => collector.tell(Told::AllSettings(all.into_iter().filter_map(parsed).collect())),
-                Err(error) => log::error!("what was set for the devices' logs is not known: {error}"),
-            },
-        );
-        if let Err(error) = asked {
-            log::error!("what was set for the devices' logs is not known: {error}");
+        let deadline = Deadline::after(self.clock.now(), PATIENCE);
+        let answer = move |result: Result<Vec<(DeviceId, String)>, StoreError>| {
+            let all = result.map(|all| all.into_iter().filter_map(parsed).collect());
+            collector.tell(Told::AllSettings(all.ok()));
+        };
+        if let Err(error) = self.journal.read_then(deadline, |backend| backend.settings(), answer) {
+            log::debug!("what was set for the devices' logs is not known yet: {error}");
+        }
+    }
+
+    /// Has this version look at what others could not make anything of.
+    fn retry_quarantine(&self) {
+        let decoders: HashMap<DeviceId, Decoder> =
+            lock(&self.devices).iter().map(|(id, device)| (id.clone(), device.decoder())).collect();
+        let decode = move |waiting: &Quarantined| {
+            let decoder = decoders.get(&waiting.device_id)?;
+            decoder.again(&waiting.strange)
+        };
+        let deadline = Deadline::after(self.clock.now(), PATIENCE);
+        let now = millis(self.clock.wall());
+        if let Err(error) = self.journal.retry_quarantine(env!("CARGO_PKG_VERSION"), decode, now, deadline) {
+            log::debug!("the quarantine was not looked through: {error}");
         }
     }
 
@@ -108,7 +135,7 @@ impl Collector {
         let collector = Arc::clone(self);
         let head = self.journal.feed().head();
         let deadline = Deadline::after(self.clock.now(), PATIENCE);
-        let purge = move |backend: &mut dyn crate::store::journal::backend::Backend| {
+        let purge = move |backend: &mut dyn Backend| {
             let delivered = backend.delivered_up_to()?.unwrap_or(head).min(head);
             backend.purge(before, delivered, PURGED)
         };

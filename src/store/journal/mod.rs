@@ -17,6 +17,7 @@ pub mod placing;
 mod postgres;
 pub mod quarantine;
 pub mod query;
+mod retrial;
 pub mod row;
 mod sqlite;
 

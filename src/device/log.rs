@@ -89,6 +89,19 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Deletes all records of the attendance log: said once. There is no way to delete some of them, and none to
+    /// get them back.
+    ///
+    /// # Errors
+    /// [`DeviceError`]; if it reached the device perhaps, only a look at the log tells whether it was cleared.
+    pub fn clear_punches(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
+        self.effect(Request::bare(Command::CLEAR_ATTLOG), deadline)?;
+        self.refresh(deadline);
+        Ok(())
+    }
+}
+
 impl LogBuffer {
     /// How long the log is, its size word included, in bytes.
     #[must_use]

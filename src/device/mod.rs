@@ -10,6 +10,7 @@ pub mod errand;
 pub mod error;
 pub mod info;
 mod link;
+pub mod live;
 pub mod log;
 pub mod power;
 pub mod punches;

@@ -15,7 +15,15 @@ impl Session {
     /// [`DeviceError`]; some firmware has no events and refuses.
     pub fn register_events(&mut self, mask: u32, deadline: Deadline) -> Result<(), DeviceError> {
         let reply = self.ask(Request::new(Command::REG_EVENT, mask.to_le_bytes()), deadline)?;
-        Self::accepted(Command::REG_EVENT, &reply)
+        Self::accepted(Command::REG_EVENT, &reply)?;
+        self.events = Some(mask);
+        Ok(())
+    }
+
+    /// The events that this session registered for; `None` when it has not.
+    #[must_use]
+    pub const fn registered_events(&self) -> Option<u32> {
+        self.events
     }
 
     /// Wants no more events. Those that are on their way still come.

@@ -58,7 +58,26 @@ impl Session {
     /// [`DeviceError`].
     pub fn enable(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
         let reply = self.ask(Request::bare(Command::ENABLEDEVICE), deadline)?;
-        Self::accepted(Command::ENABLEDEVICE, &reply)
+        Self::accepted(Command::ENABLEDEVICE, &reply)?;
+        self.enabled = true;
+        Ok(())
+    }
+
+    /// Lets people use the device, once in a session: whoever was there before may have left it disabled.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the session fails; a device that refuses is left as it is.
+    pub fn make_sure_enabled(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
+        if self.enabled {
+            return Ok(());
+        }
+        match self.enable(deadline) {
+            Err(error) if !error.keeps_session() => Err(error),
+            _ => {
+                self.enabled = true;
+                Ok(())
+            }
+        }
     }
 
     /// Runs something while the device takes no input, and lets people use it again on every way out that the
@@ -80,6 +99,7 @@ impl Session {
             let unchanged = error.keeps_session() || error.reached == Reached::No;
             return (Err(error), if unchanged { Left::Enabled } else { Left::Disabled });
         }
+        self.enabled = false;
         let done = work(self);
         if done.as_ref().is_err_and(|error| !error.keeps_session()) {
             return (done, Left::Disabled);

@@ -71,13 +71,17 @@ pub struct Session {
     pub(super) doubtful: bool,
     /// Whose table stands in the device's transfer buffer.
     pub(super) tenancy: Tenancy,
+    /// The events that it registered for; `None` when it has not.
+    pub(super) events: Option<u32>,
+    /// Whether it made sure that people can use the device.
+    pub(super) enabled: bool,
     serial_number: Option<String>,
 }
 
 impl Session {
     pub(super) fn new(link: Link, settings: SessionSettings, serial_number: Option<String>) -> Self {
         let (method, tenancy) = (Method::Buffered, Tenancy::default());
-        Self { link, settings, method, doubtful: false, tenancy, serial_number }
+        Self { link, settings, method, doubtful: false, tenancy, events: None, enabled: false, serial_number }
     }
 
     /// Who answered: option `~SerialNumber`, if the device has one.

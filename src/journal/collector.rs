@@ -52,14 +52,32 @@ pub struct Collector {
 /// What the collector is told.
 pub(super) enum Told {
     Opened(DeviceId, Option<String>),
-    Events { id: DeviceId, serial_number: Option<String>, events: Vec<Event>, lost: u64 },
+    Events {
+        id: DeviceId,
+        serial_number: Option<String>,
+        events: Vec<Event>,
+        lost: u64,
+    },
     /// The journal's answer to a question for a cursor; `None` for none.
-    Known { id: DeviceId, serial_number: String, answer: Option<Result<Option<Cursor>, StoreError>> },
-    Fetched { id: DeviceId, serial_number: String, began: Instant, result: Box<Result<Fetched, Refusal>> },
+    Known {
+        id: DeviceId,
+        serial_number: String,
+        answer: Option<Result<Option<Cursor>, StoreError>>,
+    },
+    Fetched {
+        id: DeviceId,
+        serial_number: String,
+        began: Instant,
+        result: Box<Result<Fetched, Refusal>>,
+    },
     Settings(DeviceId, DeviceSettings),
     /// What was set for the devices, or that it could not be known.
     AllSettings(Option<Vec<(DeviceId, DeviceSettings)>>),
-    Read { id: DeviceId, everything: bool, waiter: Waiter },
+    Read {
+        id: DeviceId,
+        everything: bool,
+        waiter: Waiter,
+    },
     /// There are more old rows to let go.
     PurgeMore,
     Stop,
@@ -148,7 +166,8 @@ impl Collector {
         let mut upkeep = Upkeep::new(self.clock.now());
         loop {
             pulse.beat(self.clock.now());
-            let next = lock(&self.devices).values().filter(|d| d.stage == Stage::Resting).map(|d| d.due).min();
+            let next =
+                lock(&self.devices).values().filter(|d| d.stage == Stage::Resting).map(|d| d.due).min();
             let limit = next.map_or(NAP, |due| due.saturating_duration_since(self.clock.now()).min(NAP));
             match messages.recv_timeout(limit) {
                 Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -219,8 +238,7 @@ impl Collector {
         let mut devices = lock(&self.devices);
         if !devices.contains_key(id) {
             let device = Arc::clone(self.store.devices().get(id)?);
-            let watched =
-                Watched::new(device, DeviceSettings::default(), self.settings, self.clock.now());
+            let watched = Watched::new(device, DeviceSettings::default(), self.settings, self.clock.now());
             devices.insert(id.clone(), watched);
         }
         devices.get_mut(id).map(change)

@@ -44,6 +44,7 @@ impl Errand {
         deadline: Deadline,
         between: &mut Between<'_>,
     ) -> Result<Fetched, DeviceError> {
+        session.make_sure_enabled(deadline)?;
         let live = if self.live { listen(session, deadline)? } else { Live::Off };
         let mut people = None;
         if self.people {
@@ -100,12 +101,11 @@ impl Errand {
 
 /// Has the device tell of punches, once per session.
 fn listen(session: &mut Session, deadline: Deadline) -> Result<Live, DeviceError> {
-    if session.events_registered() == u32::from(ATTLOG) {
+    let mask = u32::from(ATTLOG);
+    if session.registered_events() == Some(mask) {
         return Ok(Live::On);
     }
-    // A device that is not in its normal state does not verify anybody, and so tells nothing.
-    let ready = session.enable(deadline).and_then(|()| session.register_events(u32::from(ATTLOG), deadline));
-    match ready {
+    match session.register_events(mask, deadline) {
         Ok(()) => Ok(Live::On),
         Err(error) if error.keeps_session() => Ok(Live::Refused),
         Err(error) => Err(error),

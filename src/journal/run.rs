@@ -227,7 +227,12 @@ impl Run<'_, '_, '_, '_> {
     /// What is missing when the old end of the log was not met.
     fn gap(&self) -> NewGap {
         let kept = &self.keeping.cursor;
-        let to = self.report.first_time.or(self.report.device_time).or(kept.proved_before).unwrap_or(ClockWord::MAX);
+        let to = self
+            .report
+            .first_time
+            .or(self.report.device_time)
+            .or(kept.proved_before)
+            .unwrap_or(ClockWord::MAX);
         let full = self.report.sizes.punch_capacity.is_some_and(|room| self.report.slots >= u64::from(room));
         let reason = if self.report.slots < kept.sought_records {
             GapReason::Cleared

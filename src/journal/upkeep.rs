@@ -41,7 +41,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Upkeep {
     pub(super) fn new(now: Instant) -> Self {
-        Self { list: None, settings_known: false, settings: now, purge: now + PURGE_PAUSE, retry: now + RETRY }
+        Self {
+            list: None,
+            settings_known: false,
+            settings: now,
+            purge: now + PURGE_PAUSE,
+            retry: now + RETRY,
+        }
     }
 
     pub(super) fn turn(&mut self, collector: &Arc<Collector>) {

@@ -169,7 +169,8 @@ impl Watched {
     pub(super) fn rest(&mut self, read: LastRead, jitter: f64, now: Instant) {
         self.stage = Stage::Resting;
         let interval = self.effective().poll_interval.mul_f64(0.9 + jitter.clamp(0.0, 1.0) / 5.0);
-        let more = read.result.is_proof() && read.device_count.1.is_some_and(|count| u64::from(count) > read.records);
+        let more = read.result.is_proof()
+            && read.device_count.1.is_some_and(|count| u64::from(count) > read.records);
         let pause = match read.result {
             // The count grew while the log was read.
             ReadResult::Complete if more && honest(&read) => SOON,

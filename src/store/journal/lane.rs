@@ -253,7 +253,8 @@ impl Lane {
                 feed.publish(placed.rows, 0);
                 let unclear = events.iter().zip(placed.outcomes);
                 let unclear = unclear.filter(|(_, outcome)| *outcome == LivePlacement::Conflict);
-                let serial_numbers: BTreeSet<_> = unclear.map(|(event, _)| event.serial_number.clone()).collect();
+                let serial_numbers: BTreeSet<_> =
+                    unclear.map(|(event, _)| event.serial_number.clone()).collect();
                 if !serial_numbers.is_empty() {
                     lock(&self.conflicts).extend(serial_numbers);
                 }

@@ -37,7 +37,9 @@ pub(super) fn look_through(
             let placed = backend.place_live(&[event])?;
             rows.extend(placed.rows);
             match placed.outcomes.first() {
-                Some(LivePlacement::New | LivePlacement::Known) => backend.settle(waiting.id, "placed", now)?,
+                Some(LivePlacement::New | LivePlacement::Known) => {
+                    backend.settle(waiting.id, "placed", now)?
+                }
                 _ => backend.tried(waiting.id, version)?,
             }
         }

@@ -29,6 +29,7 @@ use crate::http::workers;
 use crate::ops::limits::{FixedNumbers, allow_open_files};
 use crate::registry::Registry;
 use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
+use crate::store::journal::Journal;
 use crate::store::{Store, StoreError};
 use crate::wire::comm_key::CommKey;
 
@@ -105,6 +106,7 @@ impl App {
         let alarms = Alarms::start(&liveness)?;
         let streams = Streams::start(settings.http.streams)?;
         let store = Store::open(translate::store(settings), Arc::clone(&clock), &liveness)?;
+        let journal = Journal::open(&translate::journal(settings), Arc::clone(&clock), &liveness)?;
         let recorded = Arc::clone(&store);
         let registry = Registry::start(
             translate::registry(settings),
@@ -121,6 +123,7 @@ impl App {
         let gateway = Arc::new(Gateway {
             registry,
             store,
+            journal,
             clock,
             alarms,
             streams,
@@ -226,6 +229,9 @@ impl App {
         }
         if let Err(error) = self.gateway.store.close(deadline) {
             log::warn!("the store was not closed in order: {error}");
+        }
+        if let Err(error) = self.gateway.journal.close(deadline) {
+            log::warn!("the journal was not closed in order: {error}");
         }
         // It was ours alone.
         let _ = fs::remove_file(&self.socket);

@@ -7,6 +7,7 @@ use crate::device::SessionSettings;
 use crate::dialog::line::Matching;
 use crate::http::acceptor::Limits;
 use crate::registry::RegistrySettings;
+use crate::store::journal::JournalSettings;
 use crate::store::{self, AttachSettings, Place, StoreSettings};
 use crate::wire::packet::Checksums;
 
@@ -71,6 +72,10 @@ pub(super) fn store(settings: &Settings) -> StoreSettings {
         (Some(url), Some(attach)) => Place::Attached { url: url.clone(), attach: Box::new(attached(attach)) },
     };
     StoreSettings { gather: GATHER, ..StoreSettings::new(&settings.state_dir, place) }
+}
+
+pub(super) fn journal(settings: &Settings) -> JournalSettings {
+    JournalSettings { state_dir: settings.state_dir.clone(), postgres: None, queue: 256 }
 }
 
 fn attached(attach: &Attach) -> AttachSettings {

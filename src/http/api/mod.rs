@@ -1,6 +1,7 @@
 //! What the API offers, one file per resource. Handlers parse, ask, and shape the answer; they decide nothing
 //! else.
 
+pub mod ask_journal;
 pub mod attendance;
 pub mod connections;
 pub mod devices;

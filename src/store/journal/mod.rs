@@ -12,6 +12,7 @@ pub mod cursor;
 pub mod delivery;
 pub mod feed;
 mod handle;
+pub mod json;
 mod lane;
 pub mod placing;
 mod postgres;

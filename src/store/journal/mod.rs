@@ -8,13 +8,16 @@
 //! journal in [`cursor`].
 
 pub mod backend;
+mod columns;
 pub mod cursor;
 pub mod delivery;
 pub mod feed;
 mod handle;
 mod lane;
 pub mod placing;
+mod plan;
 mod postgres;
+mod purge;
 pub mod quarantine;
 pub mod query;
 pub mod row;

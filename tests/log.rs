@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use site::{TODAY, are_true_punches, carriers, device, peopled, quick, session, soon, target, until, within};
 use zkgate::device::{DeviceError, LogBuffer, OpenLog, Session, SessionSettings};
+use zkgate::dialog::bulk_read::Method;
 use zkgate::simulator::{Config, DeviceHandle, Fault, Profile};
 use zkgate::wire::carrier::Carrier;
 use zkgate::wire::record::punch::PunchLayout;
@@ -210,6 +211,20 @@ fn a_small_log_and_one_of_old_firmware_come_at_once() {
             );
             session.exit();
         }
+    }
+}
+
+#[test]
+fn a_refused_buffer_leaves_the_direct_form_unless_that_delivers_stale_memory() {
+    for (profile, believable) in [(Profile::Tft, true), (Profile::TftDirectBroken, false)] {
+        let (_simulator, device) = peopled(profile, 5, 100);
+        let mut session = session(&device, Carrier::Tcp);
+        device.set_fault(Fault::parse("no-buffer*1").unwrap());
+        let OpenLog::Whole(data) = session.open_log(Some(100), soon()).unwrap() else { panic!("{profile}") };
+        assert_eq!(is_true(data, &device, profile), believable, "{profile}");
+        let next = if believable { Method::Direct } else { Method::Buffered };
+        assert_eq!(session.method(), next, "{profile}: what yielded nothing believable is not remembered");
+        session.exit();
     }
 }
 

@@ -174,6 +174,37 @@ fn a_snapshot_stays_as_it_was_while_people_punch() {
 }
 
 #[test]
+fn people_who_punch_while_the_log_is_read_are_told_and_disturb_nothing() {
+    for profile in [Profile::Tft, Profile::TftBig, Profile::Vl49, Profile::Bw16Udp] {
+        let (_simulator, device) = peopled(profile, 5, 1500);
+        for carrier in carriers(&device) {
+            let case = format!("{} over {}", profile.name(), carrier.name());
+            let mut session = session(&device, carrier);
+            session.register_events(1, soon()).unwrap();
+            let (before, punched) = (device.punches(), device.counters().punches);
+            // Somebody punches in the moment in which a chunk is asked for, so the news stands in its answer.
+            device.set_fault(Fault::parse("punch@chunk").unwrap());
+            let data = in_pieces(&mut session, None, 4000, |session| session.test_voice(0, soon())).unwrap();
+            device.clear_faults();
+            let stride = profile.layouts().1.stride();
+            assert_eq!(data.len(), 4 + before.len() * stride, "{case}");
+            let table = PunchTable::parse(data, None, TODAY).unwrap();
+            assert!(table.iter().eq(before), "{case}");
+            let expected = (device.counters().punches - punched) as usize;
+            assert!(expected > 5, "{case}");
+            let mut told = 0;
+            until("the news", || {
+                session.time(soon()).unwrap();
+                told += session.take_events().0.len();
+                told >= expected
+            });
+            assert_eq!(told, expected, "{case}");
+            session.exit();
+        }
+    }
+}
+
+#[test]
 fn an_empty_log_is_empty_unless_the_device_counts_records_in_it() {
     for profile in PROFILES {
         let (_simulator, device) = peopled(profile, 5, 0);

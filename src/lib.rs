@@ -11,6 +11,7 @@
 //! | [`config`] | typed settings: file → environment → flags, each with its default and its ceiling |
 //! | [`http`] | requests in, answers out |
 //! | [`ops`] | health verdict, systemd, signals, logging |
+//! | [`delivery`] | webhooks: the journal plus a cursor for each subscription |
 //! | [`registry`] | who may talk to which device, now |
 //! | [`store`] | what is remembered: SQLite, PostgreSQL, somebody else's table |
 //! | [`device`] | one device, one session, blocking calls with a deadline |
@@ -56,6 +57,7 @@ pub mod app;
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod delivery;
 pub mod device;
 pub mod dialog;
 pub mod http;

@@ -21,6 +21,20 @@ pub(super) const SQLITE: &[Migration] =
 pub(super) const POSTGRES: &[Migration] =
     &[Migration { version: 1, name: "devices", sql: include_str!("migrations/postgres/0001_devices.sql") }];
 
+/// The steps of the journal's embedded database.
+pub(super) const JOURNAL_SQLITE: &[Migration] = &[Migration {
+    version: 1,
+    name: "journal",
+    sql: include_str!("migrations/journal_sqlite/0001_journal.sql"),
+}];
+
+/// The steps of the journal in PostgreSQL.
+pub(super) const JOURNAL_POSTGRES: &[Migration] = &[Migration {
+    version: 1,
+    name: "journal",
+    sql: include_str!("migrations/journal_postgres/0001_journal.sql"),
+}];
+
 /// The steps that a database at this version lacks.
 ///
 /// # Errors
@@ -42,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_steps_are_numbered_without_gaps() {
-        for steps in [SQLITE, POSTGRES] {
+        for steps in [SQLITE, POSTGRES, JOURNAL_SQLITE, JOURNAL_POSTGRES] {
             let versions: Vec<_> = steps.iter().map(|step| step.version).collect();
             assert_eq!(versions, (1..=i64::try_from(steps.len()).unwrap()).collect::<Vec<_>>());
         }

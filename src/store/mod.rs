@@ -7,6 +7,7 @@
 mod backend;
 mod desk;
 pub mod device;
+mod embedded;
 mod error;
 mod handle;
 mod health;

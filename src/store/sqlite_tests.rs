@@ -1,5 +1,8 @@
 //! The embedded database's file: its mode, its durability, and what it says when it cannot go on.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 fn open() -> (tempfile::TempDir, Sqlite) {

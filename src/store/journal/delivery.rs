@@ -32,6 +32,28 @@ pub struct Webhook {
     pub updated_at: i64,
 }
 
+impl Webhook {
+    /// Changed by somebody, now.
+    pub(super) fn patched(self, patch: &WebhookPatch, now: i64) -> Self {
+        let WebhookPatch { name, url, secret, filter, batch, enabled, cursor } = patch.clone();
+        let on = enabled == Some(true);
+        Self {
+            id: self.id,
+            name: name.unwrap_or(self.name),
+            url: url.unwrap_or(self.url),
+            secret: secret.unwrap_or(self.secret),
+            filter: filter.unwrap_or(self.filter),
+            batch: batch.unwrap_or(self.batch),
+            enabled: enabled.unwrap_or(self.enabled),
+            disabled_because: if on { None } else { self.disabled_because },
+            cursor: cursor.unwrap_or(self.cursor),
+            failures: if on { 0 } else { self.failures },
+            created_at: self.created_at,
+            updated_at: now,
+        }
+    }
+}
+
 /// A subscription to be made.
 #[derive(Clone, Debug)]
 pub struct NewWebhook {

@@ -8,6 +8,7 @@
 //! journal in [`cursor`].
 
 pub mod backend;
+mod columns;
 pub mod cursor;
 pub mod delivery;
 pub mod feed;
@@ -15,7 +16,9 @@ mod handle;
 pub mod json;
 mod lane;
 pub mod placing;
+mod plan;
 mod postgres;
+mod purge;
 pub mod quarantine;
 pub mod query;
 pub mod row;

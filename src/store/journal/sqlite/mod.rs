@@ -1,0 +1,221 @@
+//! The journal in an embedded database of its own, `journal.db`: one connection that writes, one that only reads.
+
+mod aside;
+mod placing;
+mod purge;
+mod reading;
+mod settings;
+mod terminal;
+mod webhooks;
+
+use std::path::Path;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::backend::Backend;
+use super::cursor::{Cursor, Gap};
+use super::delivery::{Attempt, NewWebhook, Webhook, WebhookPatch};
+use super::handle::Opened;
+use super::placing::{LivePlaced, LiveRecord, LogBatch, LogOutcome};
+use super::purge::Round;
+use super::quarantine::{Quarantined, Strange};
+use super::query::{Page, PageQuery};
+use crate::base::ids::DeviceId;
+use crate::store::embedded::{self, failed};
+use crate::store::error::StoreError;
+use crate::store::health::StoreKind;
+use crate::store::migrate;
+use crate::wire::clock_word::ClockWord;
+
+/// One connection to the file.
+struct Sqlite {
+    connection: Connection,
+    purge: Round,
+}
+
+/// Memory for pages of the file, in KiB: what the ends of all indexes need while rows are added.
+const WRITER_CACHE: i64 = 16 * 1024;
+const READER_CACHE: i64 = 8 * 1024;
+/// Prepared statements that are kept.
+const STATEMENTS: usize = 64;
+
+pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
+    let connection = |cache: i64| {
+        let connection = embedded::open(path, migrate::JOURNAL_SQLITE)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "cache_size", -cache).map_err(failed)?;
+        Ok(Sqlite { connection, purge: Round::default() })
+    };
+    let writer = connection(WRITER_CACHE)?;
+    let reader = connection(READER_CACHE)?;
+    reader.connection.pragma_update(None, "query_only", true).map_err(failed)?;
+    Ok(Opened {
+        kind: StoreKind::Sqlite,
+        place: path.display().to_string(),
+        writer: Box::new(writer),
+        reader: Box::new(reader),
+    })
+}
+
+impl Sqlite {
+    /// One change, whole or not at all.
+    fn change<T>(
+        &mut self,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let done = body(&transaction)?;
+        transaction.commit().map_err(failed)?;
+        Ok(done)
+    }
+
+    /// Reads that belong to one moment.
+    fn look<T>(
+        &mut self,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(failed)?;
+        body(&transaction)
+    }
+}
+
+impl Backend for Sqlite {
+    fn place_log(&mut self, batch: &LogBatch) -> Result<LogOutcome, StoreError> {
+        self.change(|transaction| placing::place_log(transaction, batch))
+    }
+
+    fn place_live(&mut self, events: &[LiveRecord]) -> Result<LivePlaced, StoreError> {
+        self.change(|transaction| placing::place_live(transaction, events))
+    }
+
+    fn cursor(&mut self, serial_number: &str) -> Result<Option<Cursor>, StoreError> {
+        terminal::cursor(&self.connection, serial_number)
+    }
+
+    fn head(&mut self) -> Result<u64, StoreError> {
+        reading::head(&self.connection)
+    }
+
+    fn page(&mut self, query: &PageQuery) -> Result<Page, StoreError> {
+        self.look(|transaction| reading::page(transaction, query))
+    }
+
+    fn met_by(&mut self, serial_number: &str, pass: u64) -> Result<u64, StoreError> {
+        reading::met_by(&self.connection, serial_number, pass)
+    }
+
+    fn purge(&mut self, received_before: i64, up_to: u64, limit: u32) -> Result<u64, StoreError> {
+        let round = self.purge;
+        let (count, round) =
+            self.change(|transaction| purge::purge(transaction, round, received_before, up_to, limit))?;
+        self.purge = round;
+        Ok(count)
+    }
+
+    fn gaps(&mut self, device: &DeviceId) -> Result<Vec<Gap>, StoreError> {
+        aside::gaps(&self.connection, device)
+    }
+
+    fn quarantine(
+        &mut self,
+        device: &DeviceId,
+        serial_number: &str,
+        strange: &Strange,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            let terminal = terminal::find_or_make(transaction, serial_number, device)?.id;
+            aside::put(transaction, terminal, device, strange, now)
+        })
+    }
+
+    fn quarantined(
+        &mut self,
+        after: u64,
+        limit: u32,
+        device: Option<&DeviceId>,
+        settled: Option<bool>,
+    ) -> Result<Vec<Quarantined>, StoreError> {
+        aside::quarantined(&self.connection, after, limit, device, settled)
+    }
+
+    fn quarantine_size(&mut self) -> Result<u64, StoreError> {
+        aside::size(&self.connection)
+    }
+
+    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<(), StoreError> {
+        aside::settle(&self.connection, id, settled_as, now)
+    }
+
+    fn settle_live(&mut self, serial_number: &str, noticed_before: i64, now: i64) -> Result<u64, StoreError> {
+        aside::settle_live(&self.connection, serial_number, noticed_before, now)
+    }
+
+    fn tried(&mut self, id: u64, version: &str) -> Result<(), StoreError> {
+        aside::tried(&self.connection, id, version)
+    }
+
+    fn settings(&mut self) -> Result<Vec<(DeviceId, String)>, StoreError> {
+        settings::all(&self.connection)
+    }
+
+    fn set_settings(&mut self, device: &DeviceId, settings: Option<&str>) -> Result<(), StoreError> {
+        settings::set(&self.connection, device, settings)
+    }
+
+    fn webhooks(&mut self) -> Result<Vec<Webhook>, StoreError> {
+        webhooks::all(&self.connection)
+    }
+
+    fn create_webhook(&mut self, new: &NewWebhook, now: i64) -> Result<Webhook, StoreError> {
+        self.change(|transaction| webhooks::create(transaction, new, now))
+    }
+
+    fn update_webhook(
+        &mut self,
+        id: u64,
+        patch: &WebhookPatch,
+        now: i64,
+    ) -> Result<Option<Webhook>, StoreError> {
+        self.change(|transaction| webhooks::update(transaction, id, patch, now))
+    }
+
+    fn delete_webhook(&mut self, id: u64) -> Result<bool, StoreError> {
+        webhooks::delete(&self.connection, id)
+    }
+
+    fn claim_webhook(&mut self, id: u64, owner: &str, until: i64, now: i64) -> Result<bool, StoreError> {
+        webhooks::claim(&self.connection, id, owner, until, now)
+    }
+
+    fn note_attempt(
+        &mut self,
+        attempt: &Attempt,
+        moved: Option<(u64, u64)>,
+        disable: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.change(|transaction| webhooks::note_attempt(transaction, attempt, moved, disable))
+    }
+
+    fn attempts(&mut self, webhook: u64, limit: u32) -> Result<Vec<Attempt>, StoreError> {
+        webhooks::attempts(&self.connection, webhook, limit)
+    }
+
+    fn delivered_up_to(&mut self) -> Result<Option<u64>, StoreError> {
+        webhooks::delivered_up_to(&self.connection)
+    }
+
+    fn probe(&mut self) -> Result<(), StoreError> {
+        embedded::probe(&mut self.connection)
+    }
+
+    fn newest(&mut self, serial_number: &str) -> Result<Option<ClockWord>, StoreError> {
+        Ok(terminal::find(&self.connection, serial_number)?.and_then(|terminal| terminal.newest))
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@
 //! | [`http`] | requests in, answers out |
 //! | [`ops`] | health verdict, systemd, signals, logging |
 //! | [`delivery`] | webhooks: the journal plus a cursor for each subscription |
+//! | [`journal`] | no punch lost, none twice: reading logs, hearing events |
 //! | [`registry`] | who may talk to which device, now |
 //! | [`store`] | what is remembered: SQLite, PostgreSQL, somebody else's table |
 //! | [`device`] | one device, one session, blocking calls with a deadline |
@@ -61,6 +62,7 @@ pub mod delivery;
 pub mod device;
 pub mod dialog;
 pub mod http;
+pub mod journal;
 pub mod ops;
 pub mod registry;
 pub mod simulator;

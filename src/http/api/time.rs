@@ -39,7 +39,7 @@ pub fn set(call: &mut Call) -> Handled {
     let device = call.device()?;
     let zone = zone_of(device.timezone.as_deref());
     let chosen = body.time.as_deref().map(parse).transpose()?;
-    let terms = Terms::effect(call.deadline()?);
+    let terms = Terms::effect(call.deadline()?).brief();
     let gateway = Arc::clone(&call.gateway);
     let reply = call.later()?;
     let (clock, id) = (Arc::clone(&gateway.clock), device.id.clone());

@@ -20,6 +20,7 @@ use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
 use crate::base::secret::Secret;
 use crate::config::{Settings, Token};
+use crate::delivery::Deliveries;
 use crate::http::acceptor::{self, Acceptor};
 use crate::http::engine::Engine;
 use crate::http::gateway::Gateway;
@@ -74,6 +75,12 @@ pub enum StartError {
     /// The store.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
+    /// The authorities that vouch for receivers of webhooks.
+    #[error("webhooks.ca_file: {source}")]
+    Webhooks {
+        /// What is wrong with them.
+        source: io::Error,
+    },
     /// The operating system refuses a thread or a socket.
     #[error("the operating system refuses: {0}")]
     System(#[from] io::Error),
@@ -107,6 +114,9 @@ impl App {
         let streams = Streams::start(settings.http.streams)?;
         let store = Store::open(translate::store(settings), Arc::clone(&clock), &liveness)?;
         let journal = Journal::open(&translate::journal(settings), Arc::clone(&clock), &liveness)?;
+        let told = translate::deliveries(settings);
+        let deliveries = Deliveries::start(Arc::clone(&journal), told, Arc::clone(&clock), &liveness)
+            .map_err(|source| StartError::Webhooks { source })?;
         let recorded = Arc::clone(&store);
         let registry = Registry::start(
             translate::registry(settings),
@@ -124,6 +134,7 @@ impl App {
             registry,
             store,
             journal,
+            deliveries,
             clock,
             alarms,
             streams,
@@ -220,6 +231,7 @@ impl App {
         let deadline = Deadline::after(Instant::now(), self.stop_timeout);
         self.acceptor.stop_accepting();
         self.gateway.registry.stop(deadline);
+        self.gateway.deliveries.stop(deadline);
         self.acceptor.stop(deadline);
         self.engine.stop();
         for worker in self.http_workers {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{Attach, AttachSource, Settings};
+use crate::delivery::DeliverySettings;
 use crate::device::SessionSettings;
 use crate::dialog::line::Matching;
 use crate::http::acceptor::Limits;
@@ -74,8 +75,20 @@ pub(super) fn store(settings: &Settings) -> StoreSettings {
     StoreSettings { gather: GATHER, ..StoreSettings::new(&settings.state_dir, place) }
 }
 
+pub(super) fn deliveries(settings: &Settings) -> DeliverySettings {
+    let from = settings.webhooks.clone();
+    DeliverySettings {
+        allow_private_addresses: from.allow_private_addresses,
+        ca_file: from.ca_file,
+        timeout: from.timeout,
+        back_off_first: from.back_off_first,
+        back_off_cap: from.back_off_cap,
+    }
+}
+
 pub(super) fn journal(settings: &Settings) -> JournalSettings {
-    JournalSettings { state_dir: settings.state_dir.clone(), postgres: None, queue: 256 }
+    let postgres = settings.database_url.clone().filter(|_| settings.journal.in_postgres);
+    JournalSettings { state_dir: settings.state_dir.clone(), postgres, queue: 256 }
 }
 
 fn attached(attach: &Attach) -> AttachSettings {

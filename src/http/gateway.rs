@@ -7,6 +7,7 @@ use super::stream::Streams;
 use super::token::TokenCheck;
 use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
+use crate::delivery::Deliveries;
 use crate::registry::Registry;
 use crate::store::Store;
 use crate::store::journal::Journal;
@@ -22,6 +23,8 @@ pub struct Gateway {
     pub store: Arc<Store>,
     /// Every punch.
     pub journal: Arc<Journal>,
+    /// Who is told of it.
+    pub deliveries: Arc<Deliveries>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Deadlines.

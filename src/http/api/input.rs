@@ -67,7 +67,7 @@ pub struct Somewhere {
 
 /// A device's name: 1 to 100 characters, none of them a control character.
 #[derive(Debug)]
-pub struct Name(String);
+pub struct Name(pub String);
 /// An IP address.
 #[derive(Debug)]
 pub struct Address(pub IpAddr);
@@ -169,7 +169,7 @@ impl<'de> Deserialize<'de> for Zone {
 }
 
 /// A field that is there, even as `null`.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -26,6 +26,7 @@ use crate::http::gateway::Gateway;
 use crate::http::stream::Streams;
 use crate::http::token::{self, TokenCheck};
 use crate::http::workers;
+use crate::journal::Collector;
 use crate::ops::limits::{FixedNumbers, allow_open_files};
 use crate::registry::Registry;
 use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
@@ -115,6 +116,15 @@ impl App {
             &liveness,
         )?;
         let configured = Arc::clone(&registry);
+        // Before there is a device that it could miss.
+        let collector = Collector::start(
+            Arc::clone(&registry),
+            Arc::clone(&store),
+            Arc::clone(&journal),
+            Arc::clone(&clock),
+            translate::collector(settings),
+            &liveness,
+        )?;
         store.subscribe(Box::new(move |devices| configured.configure(devices.iter())));
 
         let socket = engine_socket(&settings.runtime_dir)?;
@@ -124,6 +134,7 @@ impl App {
             registry,
             store,
             journal,
+            collector,
             clock,
             alarms,
             followers: translate::followers(settings),
@@ -220,6 +231,7 @@ impl App {
     pub fn stop(self) {
         let deadline = Deadline::after(Instant::now(), self.stop_timeout);
         self.acceptor.stop_accepting();
+        self.gateway.collector.stop();
         self.gateway.registry.stop(deadline);
         // Nothing more will come; whoever follows or waits would keep the acceptor from ending.
         self.gateway.journal.feed().close();

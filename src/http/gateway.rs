@@ -8,6 +8,7 @@ use super::stream::Streams;
 use super::token::TokenCheck;
 use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
+use crate::journal::Collector;
 use crate::registry::Registry;
 use crate::store::Store;
 use crate::store::journal::Journal;
@@ -23,6 +24,8 @@ pub struct Gateway {
     pub store: Arc<Store>,
     /// Every punch.
     pub journal: Arc<Journal>,
+    /// Who fills it.
+    pub collector: Arc<Collector>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Deadlines.

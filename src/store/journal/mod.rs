@@ -21,6 +21,7 @@ mod postgres;
 mod purge;
 pub mod quarantine;
 pub mod query;
+mod retrial;
 pub mod row;
 mod sqlite;
 

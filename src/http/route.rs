@@ -34,7 +34,7 @@ const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 31] = [
+pub static ROUTES: [Route; 36] = [
     open("/healthz", api::health::alive),
     open("/readyz", api::health::ready),
     route("GET", "/api/v1/devices", api::devices::list),

@@ -48,8 +48,10 @@ struct State {
 
 struct Task {
     deadline: Deadline,
-    run: Box<dyn FnOnce(&mut dyn Backend) -> Result<(), StoreError> + Send>,
+    run: Box<Job>,
 }
+
+type Job = dyn FnOnce(&mut dyn Backend) -> Result<(), StoreError> + Send;
 
 /// Live events that may wait for the database.
 const LIVE_CEILING: usize = 16_384;

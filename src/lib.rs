@@ -11,6 +11,7 @@
 //! | [`config`] | typed settings: file → environment → flags, each with its default and its ceiling |
 //! | [`http`] | requests in, answers out |
 //! | [`ops`] | health verdict, systemd, signals, logging |
+//! | [`journal`] | no punch lost, none twice: reading logs, hearing events |
 //! | [`registry`] | who may talk to which device, now |
 //! | [`store`] | what is remembered: SQLite, PostgreSQL, somebody else's table |
 //! | [`device`] | one device, one session, blocking calls with a deadline |
@@ -59,6 +60,7 @@ pub mod config;
 pub mod device;
 pub mod dialog;
 pub mod http;
+pub mod journal;
 pub mod ops;
 pub mod registry;
 pub mod simulator;

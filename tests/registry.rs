@@ -19,15 +19,17 @@ use std::time::{Duration, Instant};
 use registered::{Site, id, patient, settings};
 use site::{soon, target, until, within};
 use zkgate::base::deadline::Deadline;
+use zkgate::base::ids::DeviceId;
 use zkgate::device::{DeviceError, Session, SessionSettings};
 use zkgate::dialog::Phase;
-use zkgate::registry::{Refusal, Registry, RegistrySettings, StateName, Terms, TestReport};
+use zkgate::registry::{Listener, Refusal, Registry, RegistrySettings, StateName, Terms, TestReport};
 use zkgate::simulator::{Config, Fault, How, Profile};
 use zkgate::store::device::{Device, SessionMode, Status, TransportChoice};
 use zkgate::wire::carrier::Carrier;
 use zkgate::wire::clock_word::ClockWord;
 use zkgate::wire::comm_key::CommKey;
 use zkgate::wire::command::Command;
+use zkgate::wire::event::Event;
 use zkgate::wire::frame;
 use zkgate::wire::packet::Packet;
 
@@ -473,4 +475,95 @@ fn observers_are_told_what_they_can_rely_on() {
     assert_eq!(observation.facts.transport_used, Some(TransportChoice::Tcp));
     assert!(observation.seen.is_some());
     drop(site);
+}
+
+#[test]
+fn between_the_pieces_of_a_long_job_brief_ones_are_served_and_others_wait() {
+    let site = Site::of(Config::default());
+    site.all_up();
+    let (go, wait) = channel::<()>();
+    let (tell, told) = channel::<&str>();
+    let (long, brief, other) = (tell.clone(), tell.clone(), tell);
+    let (started, running) = channel::<()>();
+    site.registry.submit_long(
+        &id("0"),
+        Terms::background(soon()),
+        move |session, _, between| {
+            started.send(()).unwrap();
+            wait.recv().unwrap();
+            between.pause(session)?;
+            session.time(soon())
+        },
+        move |result| {
+            result.unwrap();
+            long.send("long").unwrap();
+        },
+    );
+    running.recv().unwrap();
+    let name = id("0");
+    site.registry.submit(&name, Terms::read(soon()), time, move |result| {
+        result.unwrap();
+        other.send("other").unwrap();
+    });
+    site.registry.submit(&name, Terms::read(soon()).brief(), time, move |result| {
+        result.unwrap();
+        brief.send("brief").unwrap();
+    });
+    go.send(()).unwrap();
+    let order: Vec<&str> = told.iter().take(3).collect();
+    assert_eq!(order, ["brief", "long", "other"]);
+    assert_eq!(site.status("0").sessions_opened, 1);
+}
+
+#[test]
+fn a_session_that_breaks_between_the_pieces_ends_the_long_job_and_both_are_made_again() {
+    let site = Site::of(Config::default());
+    site.all_up();
+    let (go, wait) = channel::<()>();
+    let (started, running) = channel::<()>();
+    let (tell, told) = channel();
+    let brief = tell.clone();
+    let mut attempts = 0;
+    site.registry.submit_long(
+        &id("0"),
+        Terms::background(soon()),
+        move |session, _, between| {
+            attempts += 1;
+            started.send(()).unwrap();
+            wait.recv().unwrap();
+            between.pause(session)?;
+            Ok(attempts)
+        },
+        move |result| tell.send(("long", result.unwrap())).unwrap(),
+    );
+    running.recv().unwrap();
+    site.device(0).drop_connections(How::Rst);
+    site.registry.submit(&id("0"), Terms::read(soon()).brief(), time, move |result| {
+        result.unwrap();
+        brief.send(("brief", 0)).unwrap();
+    });
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    let mut answers: Vec<_> = told.iter().take(2).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, [("brief", 0), ("long", 2)]);
+    assert_eq!(site.status("0").sessions_opened, 2);
+}
+
+#[test]
+fn a_listener_hears_of_every_session_and_who_answered() {
+    struct Opened(Mutex<Vec<(DeviceId, Option<String>)>>);
+    impl Listener for Opened {
+        fn opened(&self, id: &DeviceId, serial_number: Option<&str>) {
+            self.0.lock().unwrap().push((id.clone(), serial_number.map(str::to_owned)));
+        }
+        fn events(&self, _: &DeviceId, _: Option<&str>, _: Vec<Event>, _: u64) {}
+    }
+    let site = Site::of(Config::default());
+    site.all_up();
+    let opened = Arc::new(Opened(Mutex::default()));
+    site.registry.listen(Arc::clone(&opened) as Arc<dyn Listener>);
+    site.device(0).drop_connections(How::Fin);
+    until("it is told", || !opened.0.lock().unwrap().is_empty());
+    assert_eq!(opened.0.lock().unwrap()[0], (id("0"), Some("SIM0000000001".into())));
 }

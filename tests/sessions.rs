@@ -9,10 +9,12 @@ use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use site::{
-    TODAY, are_true_punches, are_true_users, carriers, device, peopled, quick, session, soon, target, within,
+    TODAY, are_true_punches, are_true_users, carriers, device, peopled, quick, session, soon, target, until,
+    within,
 };
 use zkgate::base::readiness::{Readiness, ReadyList};
 use zkgate::device::dial::{Dial, DialStep, StepTaken};
+use zkgate::device::power::Left;
 use zkgate::device::{DeviceError, Reached, Session, Target};
 use zkgate::dialog::Phase;
 use zkgate::dialog::bulk_read::Method;
@@ -20,6 +22,7 @@ use zkgate::simulator::{Concurrency, Config, Fault, How, Profile};
 use zkgate::wire::carrier::Carrier;
 use zkgate::wire::clock_word::{CivilTime, ClockWord, PossibleTime};
 use zkgate::wire::comm_key::CommKey;
+use zkgate::wire::event::{Event, LivePunch};
 use zkgate::wire::record::punch::PunchLayout;
 
 /// The profiles that speak the protocol.
@@ -293,17 +296,124 @@ fn a_deadline_ends_a_call_whatever_the_device_does() {
 }
 
 #[test]
-fn a_device_is_enabled_again_on_every_way_out() {
+fn a_device_is_enabled_again_on_every_way_out_or_its_state_is_told() {
     let (_simulator, device) = device(Config::default());
-    let mut session = session(&device, Carrier::Tcp);
-    session
-        .while_disabled(soon(), |session| {
-            assert!(device.is_disabled());
-            session.time(soon())
-        })
-        .unwrap();
+    let fresh = || session(&device, Carrier::Tcp);
+    let mut session = fresh();
+    let (read, left) = session.while_disabled(soon(), |session| {
+        assert!(device.is_disabled());
+        session.time(soon())
+    });
+    assert!(read.is_ok() && left == Left::Enabled && !device.is_disabled());
+    let (refused, left) = session.while_disabled(soon(), |session| {
+        session.register_events(1, soon())?;
+        session.open_log(Some(3), soon()).map(drop)
+    });
+    assert!(
+        refused.is_err() && left == Left::Enabled && !device.is_disabled(),
+        "the work failed, not the session"
+    );
+    let (late, left) = session.while_disabled(soon(), |session| session.option("x", within(Duration::ZERO)));
+    assert_eq!((late.unwrap_err().code(), left), ("deadline_exceeded", Left::Disabled));
+    assert!(device.is_disabled(), "nothing can be said on a session that broke");
+    let mut next = fresh();
+    next.enable(soon()).unwrap();
     assert!(!device.is_disabled());
-    let refused = session.while_disabled(soon(), |session| session.option("x", within(Duration::ZERO)));
-    assert_eq!(refused.unwrap_err().code(), "deadline_exceeded");
-    session.exit();
+    for (fault, disabled, expected) in [
+        ("swallow@1003", true, Left::Disabled),
+        ("swallow@1002", false, Left::Disabled),
+        ("rst:0@1002", false, Left::Disabled),
+        ("swallow@time", true, Left::Disabled),
+    ] {
+        let mut session = fresh();
+        device.set_fault(Fault::parse(fault).unwrap());
+        let (outcome, left) = session.while_disabled(soon(), |session| session.time(soon()));
+        assert_eq!((outcome.is_err(), left), (true, expected), "{fault}");
+        assert_eq!(
+            device.is_disabled(),
+            disabled,
+            "{fault}: what is not known to be enabled is called disabled"
+        );
+        device.clear_faults();
+        fresh().enable(soon()).unwrap();
+    }
+    let mut session = fresh();
+    device.drop_connections(How::Fin);
+    let (never, left) = session.while_disabled(within(Duration::ZERO), |session| session.time(soon()));
+    assert!(never.is_err() && left == Left::Enabled, "it was never said");
+}
+
+#[test]
+fn the_log_is_cleared_once_and_on_command_only() {
+    for profile in DEVICES {
+        let (_simulator, device) = peopled(profile, 5, 300);
+        let punches = device.punches();
+        for carrier in carriers(&device) {
+            let case = format!("{} over {}", profile.name(), carrier.name());
+            device.set_punches(&punches);
+            let mut session = session(&device, carrier);
+            let (cleared, refreshed) = (device.counters().command(15), device.counters().command(1013));
+            session.clear_punches(soon()).unwrap();
+            assert!(device.punches().is_empty(), "{case}");
+            assert_eq!(device.counters().command(15), cleared + 1, "{case}");
+            assert_eq!(device.counters().command(1013), refreshed + 1, "{case}");
+            assert_eq!(session.punches(TODAY, soon()).unwrap().slots(), 0, "{case}");
+            device.set_fault(Fault::parse("swallow@15*1").unwrap());
+            let error = session.clear_punches(soon()).unwrap_err();
+            assert_eq!((error.code(), error.reached), ("device_silent", Reached::Perhaps), "{case}");
+            assert_eq!(device.counters().command(15), cleared + 2, "{case}: said once");
+            device.clear_faults();
+        }
+    }
+}
+
+#[test]
+fn who_registered_is_told_of_punches_whatever_else_is_said() {
+    for profile in DEVICES {
+        let (_simulator, device) = peopled(profile, 5, 300);
+        for carrier in carriers(&device) {
+            let case = format!("{} over {}", profile.name(), carrier.name());
+            let mut session = session(&device, carrier);
+            session.register_events(1, soon()).unwrap();
+            session.register_events(1, soon()).unwrap();
+            let mut punched = Vec::new();
+            for (number, user) in device.users().iter().enumerate() {
+                punched.push(device.punch(user.user_id, 0, 1).unwrap());
+                match number {
+                    0 => drop(session.time(soon()).unwrap()),
+                    1 => drop(session.users(soon()).unwrap()),
+                    // What has an effect is said although an event lies waiting.
+                    2 => {
+                        until("the event", || carrier == Carrier::Udp || !session.socket().is_quiet());
+                        session.test_voice(0, soon()).unwrap();
+                    }
+                    _ => drop(session.punches(TODAY, soon()).unwrap()),
+                }
+            }
+            let mut told = Vec::new();
+            until("all events", || {
+                session.time(soon()).unwrap();
+                let (events, lost) = session.take_events();
+                told.extend(events);
+                assert_eq!(lost, 0, "{case}");
+                told.len() >= punched.len()
+            });
+            let times: Vec<_> = told
+                .iter()
+                .map(|event| match event {
+                    Event::Punch { punch, payload } => {
+                        assert_eq!(LivePunch::parse(payload), Some(*punch), "{case}");
+                        punch.time
+                    }
+                    other => panic!("{case}: {other:?}"),
+                })
+                .collect();
+            assert_eq!(times, punched.iter().map(|punch| punch.time.fields()).collect::<Vec<_>>(), "{case}");
+            session.unregister_events(soon()).unwrap();
+            let events = device.counters().events;
+            device.punch(device.users()[0].user_id, 0, 1).unwrap();
+            assert_eq!(device.counters().events, events, "{case}");
+            session.exit();
+        }
+    }
 }

@@ -26,9 +26,11 @@ use crate::http::gateway::Gateway;
 use crate::http::stream::Streams;
 use crate::http::token::{self, TokenCheck};
 use crate::http::workers;
+use crate::journal::Collector;
 use crate::ops::limits::{FixedNumbers, allow_open_files};
 use crate::registry::Registry;
 use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
+use crate::store::journal::Journal;
 use crate::store::{Store, StoreError};
 use crate::wire::comm_key::CommKey;
 
@@ -105,6 +107,7 @@ impl App {
         let alarms = Alarms::start(&liveness)?;
         let streams = Streams::start(settings.http.streams)?;
         let store = Store::open(translate::store(settings), Arc::clone(&clock), &liveness)?;
+        let journal = Journal::open(&translate::journal(settings), Arc::clone(&clock), &liveness)?;
         let recorded = Arc::clone(&store);
         let registry = Registry::start(
             translate::registry(settings),
@@ -113,6 +116,15 @@ impl App {
             &liveness,
         )?;
         let configured = Arc::clone(&registry);
+        // Before there is a device that it could miss.
+        let collector = Collector::start(
+            Arc::clone(&registry),
+            Arc::clone(&store),
+            Arc::clone(&journal),
+            Arc::clone(&clock),
+            translate::collector(settings),
+            &liveness,
+        )?;
         store.subscribe(Box::new(move |devices| configured.configure(devices.iter())));
 
         let socket = engine_socket(&settings.runtime_dir)?;
@@ -121,6 +133,8 @@ impl App {
         let gateway = Arc::new(Gateway {
             registry,
             store,
+            journal,
+            collector,
             clock,
             alarms,
             streams,
@@ -216,6 +230,7 @@ impl App {
     pub fn stop(self) {
         let deadline = Deadline::after(Instant::now(), self.stop_timeout);
         self.acceptor.stop_accepting();
+        self.gateway.collector.stop();
         self.gateway.registry.stop(deadline);
         self.acceptor.stop(deadline);
         self.engine.stop();
@@ -226,6 +241,9 @@ impl App {
         }
         if let Err(error) = self.gateway.store.close(deadline) {
             log::warn!("the store was not closed in order: {error}");
+        }
+        if let Err(error) = self.gateway.journal.close(deadline) {
+            log::warn!("the journal was not closed in order: {error}");
         }
         // It was ours alone.
         let _ = fs::remove_file(&self.socket);

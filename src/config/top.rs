@@ -9,6 +9,7 @@ use super::attach::Attach;
 use super::error::ConfigError;
 use super::explain::Explained;
 use super::http::Http;
+use super::journal::Journal;
 use super::layers::{Layers, read_secret};
 use super::paths;
 use super::reader::{Found, Reader};
@@ -35,6 +36,8 @@ pub struct Settings {
     pub http: Http,
     /// Section `[sessions]`.
     pub sessions: Sessions,
+    /// Section `[journal]`.
+    pub journal: Journal,
     /// Section `[attach]`: somebody else's table instead of our own. Only with PostgreSQL.
     pub attach: Option<Attach>,
 }
@@ -68,6 +71,7 @@ impl Settings {
         let http = Http::read(&mut from);
         let sessions = Sessions::read(&mut from);
         let attach = Attach::read(&mut from);
+        let journal = Journal::read(&mut from, database_url.is_some(), attach.is_some());
         if attach.is_some() && database_url.is_none() {
             let setting = "database_url";
             from.rule(&[setting], false, || "is missing: [attach] works on a PostgreSQL table".into());
@@ -81,6 +85,7 @@ impl Settings {
             log: log.map(|found| found.value).unwrap_or_default(),
             http,
             sessions,
+            journal,
             attach,
         };
         from.finish(Some(settings))

@@ -28,10 +28,7 @@ impl Session {
     pub fn set_time(&mut self, time: PossibleTime, deadline: Deadline) -> Result<(), DeviceError> {
         let word = ClockWord::pack(time).0.to_le_bytes();
         self.effect(Request::new(Command::SET_TIME, word), deadline)?;
-        // Nothing that happens to the refresh undoes the setting; but a session that broke is closed.
-        self.doubtful |= self
-            .ask(Request::bare(Command::REFRESHDATA), deadline)
-            .is_err_and(|error| !error.keeps_session());
+        self.refresh(deadline);
         Ok(())
     }
 }

@@ -66,6 +66,20 @@ pub enum Fault {
         /// Bytes delivered.
         received: u64,
     },
+    /// What stood in the device's transfer buffer is not there any more: it was given back, or another table was
+    /// prepared since.
+    #[error("the log does not stand in the device's transfer buffer any more")]
+    BufferGone,
+    /// Bytes were asked for that the prepared log does not have.
+    #[error("the prepared log has {size} bytes; {length} from {start} on are not among them")]
+    BeyondLog {
+        /// The first byte asked for.
+        start: u32,
+        /// How many were asked for.
+        length: u32,
+        /// How many there are.
+        size: u32,
+    },
     /// The device said something although it was not asked, or the end of its stream was reached.
     #[error("the device talked out of turn")]
     OutOfTurn,
@@ -89,7 +103,7 @@ impl DeviceError {
     pub fn keeps_session(&self) -> bool {
         match &self.fault {
             Fault::Dialog(error) => error.leaves_session_usable(),
-            Fault::Table(_) | Fault::Rejected { .. } => true,
+            Fault::Table(_) | Fault::Rejected { .. } | Fault::BufferGone | Fault::BeyondLog { .. } => true,
             Fault::Transport(_)
             | Fault::Frame(_)
             | Fault::DeadlineExceeded
@@ -133,7 +147,9 @@ impl DeviceError {
                 DialogError::Incomplete { .. } | DialogError::Overrun { .. } | DialogError::Stalled { .. },
             )
             | Fault::Table(TableError::Incomplete { .. } | TableError::Missing { .. })
-            | Fault::CutOff { .. } => "incomplete_read",
+            | Fault::CutOff { .. }
+            | Fault::BufferGone
+            | Fault::BeyondLog { .. } => "incomplete_read",
             Fault::Table(TableError::Unknown(_)) => "unknown_layout",
             Fault::DeadlineExceeded => "deadline_exceeded",
             Fault::Dialog(DialogError::Silent { .. }) => "device_silent",

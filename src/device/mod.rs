@@ -10,6 +10,8 @@ pub mod errand;
 pub mod error;
 pub mod info;
 mod link;
+pub mod live;
+pub mod log;
 pub mod power;
 pub mod punches;
 pub mod session;
@@ -17,4 +19,5 @@ pub mod users;
 
 pub use dial::{Dial, Target};
 pub use error::{DeviceError, Fault, Reached};
+pub use log::{LogBuffer, OpenLog};
 pub use session::{Session, SessionSettings};

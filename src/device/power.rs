@@ -1,12 +1,22 @@
 //! Restarting and switching off, the voice, and keeping people away from the keypad for a while.
 
-use super::error::{DeviceError, Fault};
+use super::error::{DeviceError, Fault, Reached};
 use super::session::Session;
 use crate::base::deadline::Deadline;
 use crate::dialog::Request;
 use crate::dialog::error::DialogError;
 use crate::transport::TransportError;
 use crate::wire::command::Command;
+
+/// In what state a device was left that was disabled for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a device that is left disabled takes no input until it is enabled"]
+pub enum Left {
+    /// People can use it.
+    Enabled,
+    /// Perhaps they cannot.
+    Disabled,
+}
 
 impl Session {
     /// Restarts the device. Some firmware answers first and some does not; both count as done. The session is
@@ -29,7 +39,7 @@ impl Session {
     fn last_command(&mut self, command: Command, deadline: Deadline) -> Result<(), DeviceError> {
         self.doubtful = true;
         match self.effect(Request::bare(command), deadline) {
-            Err(error) if error.reached != super::Reached::No && went_silent(&error.fault) => Ok(()),
+            Err(error) if error.reached != Reached::No && went_silent(&error.fault) => Ok(()),
             other => other,
         }
     }
@@ -48,29 +58,57 @@ impl Session {
     /// [`DeviceError`].
     pub fn enable(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
         let reply = self.ask(Request::bare(Command::ENABLEDEVICE), deadline)?;
-        Self::accepted(Command::ENABLEDEVICE, &reply)
+        Self::accepted(Command::ENABLEDEVICE, &reply)?;
+        self.enabled = true;
+        Ok(())
     }
 
-    /// Runs something while the device takes no input, and lets people use it again on every way out. Newer
-    /// firmware acknowledges the disabling and ignores it.
+    /// Lets people use the device, once in a session: whoever was there before may have left it disabled.
     ///
     /// # Errors
-    /// [`DeviceError`] of the work, or else of either switch.
+    /// [`DeviceError`] when the session fails; a device that refuses is left as it is.
+    pub fn make_sure_enabled(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
+        if self.enabled {
+            return Ok(());
+        }
+        match self.enable(deadline) {
+            Err(error) if !error.keeps_session() => Err(error),
+            _ => {
+                self.enabled = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs something while the device takes no input, and lets people use it again on every way out that the
+    /// session allows. Newer firmware acknowledges the disabling and ignores it.
+    ///
+    /// Gives what came of it (an error of the work, or else of either switch), and in what state the device is
+    /// left. If it is [`Left::Disabled`], people may be standing before a device that takes no input: the next
+    /// session is to begin with [`Session::enable`]. The same goes for work that panics.
     pub fn while_disabled<T>(
         &mut self,
         deadline: Deadline,
         work: impl FnOnce(&mut Self) -> Result<T, DeviceError>,
-    ) -> Result<T, DeviceError> {
-        let reply = self.ask(Request::bare(Command::DISABLEDEVICE), deadline)?;
-        Self::accepted(Command::DISABLEDEVICE, &reply)?;
+    ) -> (Result<T, DeviceError>, Left) {
+        let disabled = self
+            .ask(Request::bare(Command::DISABLEDEVICE), deadline)
+            .and_then(|reply| Self::accepted(Command::DISABLEDEVICE, &reply));
+        if let Err(error) = disabled {
+            // What was refused, or never left, changed nothing.
+            let unchanged = error.keeps_session() || error.reached == Reached::No;
+            return (Err(error), if unchanged { Left::Enabled } else { Left::Disabled });
+        }
+        self.enabled = false;
         let done = work(self);
-        let session_lost = done.as_ref().is_err_and(|error| !error.keeps_session());
-        if session_lost {
-            return done;
+        if done.as_ref().is_err_and(|error| !error.keeps_session()) {
+            return (done, Left::Disabled);
         }
         // A deadline that has passed must not leave the device disabled: a moment is always left for this.
-        let enabled = self.enable(deadline.max(self.shortly()));
-        done.and_then(|value| enabled.map(|()| value))
+        match self.enable(deadline.max(self.shortly())) {
+            Ok(()) => (done, Left::Enabled),
+            Err(error) => (done.and(Err(error)), Left::Disabled),
+        }
     }
 
     fn shortly(&self) -> Deadline {

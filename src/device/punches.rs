@@ -1,10 +1,11 @@
 //! Reading a device's attendance log, and the way in which any table is read.
 
 use super::error::{DeviceError, Fault, Reached};
+use super::log::Tenancy;
 use super::session::Session;
 use crate::base::deadline::Deadline;
 use crate::dialog::Phase;
-use crate::dialog::bulk_read::BulkRead;
+use crate::dialog::bulk_read::{Buffer, BulkRead};
 use crate::transport::TransportError;
 use crate::wire::bulk::Table;
 use crate::wire::clock_word::ClockWord;
@@ -66,12 +67,13 @@ impl Session {
         };
         let now = std::time::Instant::now();
         let session = self.link.line().session();
+        self.tenancy = Tenancy::default();
         let read = BulkRead::new(table, self.method, count, self.manners(), now).in_session(session);
         let bulk = match self.link.converse_with(read, deadline) {
             Ok((bulk, _)) => bulk,
             Err((error, read)) => return Err(cut_off(error, read.progress())),
         };
-        self.doubtful |= !bulk.released;
+        self.doubtful |= bulk.buffer == Buffer::Doubtful;
         let parsed = parse(bulk.data, count).map_err(|error| DeviceError {
             fault: error.into(),
             phase: Phase::Transfer,
@@ -84,7 +86,7 @@ impl Session {
 }
 
 /// A connection that ended in the middle of a transfer is told with its numbers.
-fn cut_off(error: DeviceError, (announced, received): (u64, u64)) -> DeviceError {
+pub(super) fn cut_off(error: DeviceError, (announced, received): (u64, u64)) -> DeviceError {
     let ended = matches!(error.fault, Fault::Transport(TransportError::Closed | TransportError::Reset(_)));
     if ended && error.phase == Phase::Transfer {
         return DeviceError { fault: Fault::CutOff { announced, received }, ..error };

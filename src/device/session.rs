@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{DeviceError, Fault, Reached};
 use super::link::Link;
+use super::log::Tenancy;
 use crate::base::deadline::Deadline;
 use crate::dialog::bulk_read::Method;
 use crate::dialog::error::DialogError;
@@ -68,12 +69,19 @@ pub struct Session {
     pub(super) method: Method,
     /// Something was left unanswered that does no harm now but may answer the next request.
     pub(super) doubtful: bool,
+    /// Whose table stands in the device's transfer buffer.
+    pub(super) tenancy: Tenancy,
+    /// The events that it registered for; `None` when it has not.
+    pub(super) events: Option<u32>,
+    /// Whether it made sure that people can use the device.
+    pub(super) enabled: bool,
     serial_number: Option<String>,
 }
 
 impl Session {
-    pub(super) const fn new(link: Link, settings: SessionSettings, serial_number: Option<String>) -> Self {
-        Self { link, settings, method: Method::Buffered, doubtful: false, serial_number }
+    pub(super) fn new(link: Link, settings: SessionSettings, serial_number: Option<String>) -> Self {
+        let (method, tenancy) = (Method::Buffered, Tenancy::default());
+        Self { link, settings, method, doubtful: false, tenancy, events: None, enabled: false, serial_number }
     }
 
     /// Who answered: option `~SerialNumber`, if the device has one.
@@ -131,16 +139,31 @@ impl Session {
         self.link.converse(exchange, deadline)
     }
 
-    /// A command with an effect: said once, and only on a connection that is quiet.
+    /// A command with an effect: said once, and only on a connection on which nothing but events has come.
     pub(super) fn effect(&mut self, request: Request, deadline: Deadline) -> Result<(), DeviceError> {
         if !self.link.socket().is_quiet() {
-            let fault = Fault::Transport(TransportError::Closed);
-            return Err(DeviceError { fault, phase: Phase::Reply, reached: Reached::No });
+            self.catch_up()?;
         }
         let asked = request.command;
         let exchange = Exchange::effect(request, Phase::Reply, &self.manners());
         let reply = self.link.converse(exchange, deadline)?;
         Self::accepted(asked, &reply)
+    }
+
+    /// Makes a change effective, as some firmware wants it. Nothing that happens to this undoes the change; but a
+    /// session that broke is closed.
+    pub(super) fn refresh(&mut self, deadline: Deadline) {
+        self.doubtful |= self
+            .ask(Request::bare(Command::REFRESHDATA), deadline)
+            .is_err_and(|error| !error.keeps_session());
+    }
+
+    /// Takes what has come meanwhile: events are set aside, anything else is a reason not to go on.
+    fn catch_up(&mut self) -> Result<(), DeviceError> {
+        let switched = |switched: Result<(), TransportError>| switched.map_err(DeviceError::from_transport);
+        switched(self.link.socket().set_blocking(false))?;
+        self.link.overhear()?;
+        switched(self.link.socket().set_blocking(true))
     }
 
     /// A reply that must be "done".

@@ -1,19 +1,20 @@
-//! Reading a whole table: prepared and read in chunks, announced, or sent at once; which of these is the
-//! device's choice, so all are understood.
+//! Reading a table: prepared and read in chunks, announced, or sent at once; which of these is the device's
+//! choice, so all are understood.
 //!
-//! What it yields is complete: every byte that was announced has come, in order. Anything else is an error that
-//! says what was announced and what came. Requests are made strictly one after the other. The transfer buffer is
-//! given back at the end. Source: public protocol description, captured exchanges, reports of several clients.
+//! What it yields is complete: every byte that was announced, or asked for, has come, in order. Anything else is
+//! an error that says what was announced and what came. Requests are made strictly one after the other. A read of
+//! the whole table gives the transfer buffer back at its end; a read in parts leaves that to whoever reads, except
+//! when a part fails. Source: public protocol description, captured exchanges, reports of several clients.
 
 #[cfg(test)]
 mod tests;
 
 use std::time::{Duration, Instant};
 
-use super::collect::Collect;
 use super::error::DialogError;
+use super::transfer::{CLOSING, Transfer, Verdict};
 use super::{Dialog, Manners, Patience, Phase, Request, Step};
-use crate::wire::bulk::{self, Announcement, BulkSize, Chunk, Table};
+use crate::wire::bulk::{self, BulkSize, Chunk, Table};
 use crate::wire::carrier::Carrier;
 use crate::wire::command::Command;
 use crate::wire::packet::Packet;
@@ -21,14 +22,26 @@ use crate::wire::packet::Packet;
 /// What a read yields.
 #[derive(Debug)]
 pub struct Bulk {
-    /// The table with its size word; empty when the device has none.
+    /// The table with its size word, or the part that was asked for; empty when the device has none, or when it
+    /// was only to be prepared and is.
     pub data: Vec<u8>,
     /// How it was read.
     pub method: Method,
     /// The code with which the device said that there is nothing, if it did.
     pub nothing: Option<Command>,
-    /// Whether the device gave its transfer buffer back; if not, the session should not be used again.
-    pub released: bool,
+    /// What became of the device's transfer buffer.
+    pub buffer: Buffer,
+}
+
+/// What became of a device's transfer buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buffer {
+    /// Nothing is in it: it was not needed, or the device took it back.
+    Free,
+    /// The device did not say that it took it back; the session should not be used again.
+    Doubtful,
+    /// The table stands in it, this many bytes, its size word included.
+    Holds(u32),
 }
 
 /// How a table is asked for.
@@ -46,6 +59,7 @@ pub enum Method {
 pub struct BulkRead {
     table: Table,
     manners: Manners,
+    goal: Goal,
     method: Method,
     /// The method to begin with the next time, if this read teaches nothing better.
     known: Method,
@@ -55,7 +69,7 @@ pub struct BulkRead {
     expected: bool,
     chunk_limit: u32,
     state: State,
-    collect: Collect,
+    transfer: Transfer,
     /// How often the request under way was made.
     tries: u32,
     /// Whether the table was prepared anew because the device had lost it.
@@ -67,6 +81,17 @@ pub struct BulkRead {
     since: Instant,
 }
 
+/// How far a read goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    /// The table is read, and the buffer given back.
+    Table,
+    /// If the device puts the table into its buffer, it stays there.
+    Prepared,
+    /// This part of what stands in the buffer is read. Asking for the table anew could bring another one.
+    Part(Chunk),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The table was asked for.
@@ -75,8 +100,8 @@ enum State {
     Pausing,
     /// It comes without further requests.
     Streaming,
-    /// It is read chunk by chunk.
-    Reading { size: u32, chunk: Chunk },
+    /// It is read chunk by chunk, up to the byte before `end`.
+    Reading { end: u32, chunk: Chunk },
     /// All is here; the buffer is being given back.
     Releasing,
     /// A chunk failed for good; the buffer is being given back.
@@ -87,40 +112,63 @@ enum State {
 const CHUNK_TRIES: u32 = 3;
 /// Over datagrams less is asked for at once after each failure, but no less than this, in bytes.
 const SMALLEST_CHUNK: u32 = 2048;
-/// How long the packet that closes a transfer is waited for once all bytes are here.
-const CLOSING: Duration = Duration::from_secs(2);
-/// How long late datagrams are waited for after the packet that closes a transfer.
-const LATE: Duration = Duration::from_secs(1);
 /// How long a device that says "again" is left alone.
 const PAUSE: Duration = super::exchange::PAUSE;
-/// Memory taken before anything has come, in bytes; it grows with what comes.
-const FIRST_RESERVE: usize = 1 << 20;
+
+/// The most bytes that are asked for at once.
+#[must_use]
+pub const fn chunk_limit(carrier: Carrier) -> u32 {
+    match carrier {
+        Carrier::Tcp => bulk::CHUNK_TCP,
+        Carrier::Udp => bulk::CHUNK_UDP,
+    }
+}
 
 impl BulkRead {
     /// A read of this table. `count` is how many records the device counts in it; `now` only fills a field until
     /// the dialog is opened.
     #[must_use]
-    pub fn new(table: Table, method: Method, count: Option<u32>, manners: Manners, now: Instant) -> Self {
-        let chunk_limit = match manners.carrier {
-            Carrier::Tcp => bulk::CHUNK_TCP,
-            Carrier::Udp => bulk::CHUNK_UDP,
-        };
+    pub const fn new(
+        table: Table,
+        method: Method,
+        count: Option<u32>,
+        manners: Manners,
+        now: Instant,
+    ) -> Self {
         Self {
             table,
             manners,
+            goal: Goal::Table,
             method,
             known: method,
             session: None,
-            expected: count.is_some_and(|count| count > 0),
-            chunk_limit,
+            expected: matches!(count, Some(1..)),
+            chunk_limit: chunk_limit(manners.carrier),
             state: State::Preparing,
-            collect: Collect::new(manners.carrier),
+            transfer: Transfer::new(manners),
             tries: 1,
             restarted: false,
             paused: false,
             failure: None,
             since: now,
         }
+    }
+
+    /// A read of a part of this table, which stands in the transfer buffer; in chunks of at most `chunk_limit`
+    /// bytes. If it fails, the buffer is given back.
+    #[must_use]
+    pub const fn part(table: Table, part: Chunk, chunk_limit: u32, manners: Manners, now: Instant) -> Self {
+        let mut read = Self::new(table, Method::Buffered, None, manners, now);
+        read.goal = Goal::Part(part);
+        read.chunk_limit = chunk_limit;
+        read
+    }
+
+    /// The same read, but a table that the device puts into its transfer buffer is left there.
+    #[must_use]
+    pub const fn stopping_when_prepared(mut self) -> Self {
+        self.goal = Goal::Prepared;
+        self
     }
 
     /// The same, in a session with this id.
@@ -130,19 +178,29 @@ impl BulkRead {
         self
     }
 
-    /// How many bytes were announced, as far as that is known, and how many have come.
+    /// How many bytes were announced or asked for, as far as that is known, and how many have come.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
-        match self.state {
-            State::Reading { size, .. } => (u64::from(size), self.collect.total() as u64),
-            _ => (self.collect.due().unwrap_or_default(), self.collect.received() as u64),
+        match (self.state, self.goal) {
+            (State::Reading { .. }, Goal::Part(part)) => (u64::from(part.size), self.transfer.total()),
+            (State::Reading { end, .. }, _) => (u64::from(end), self.transfer.total()),
+            _ => {
+                let (due, received) = self.transfer.progress();
+                (due.unwrap_or_default(), received)
+            }
         }
+    }
+
+    /// The most bytes that were asked for at once in the end: datagrams that get lost make it smaller.
+    #[must_use]
+    pub const fn chunk_limit(&self) -> u32 {
+        self.chunk_limit
     }
 
     fn prepare(&mut self, now: Instant) -> Step<Bulk> {
         self.since = now;
         self.state = State::Preparing;
-        self.collect.begin(None);
+        self.transfer.begin(None);
         let request = match self.method {
             Method::Buffered => Request::new(Command::DATA_WRRQ, self.table.request()),
             Method::Direct => Request::new(self.table.command, self.table.direct_request()),
@@ -150,11 +208,11 @@ impl BulkRead {
         Step::Ask(request, self.manners.patience(Phase::Prepare))
     }
 
-    fn ask_chunk(&mut self, size: u32, start: u32, now: Instant) -> Step<Bulk> {
-        let chunk = Chunk { start, size: (size - start).min(self.chunk_limit) };
+    fn ask_chunk(&mut self, end: u32, start: u32, now: Instant) -> Step<Bulk> {
+        let chunk = Chunk { start, size: end.saturating_sub(start).min(self.chunk_limit) };
         self.since = now;
-        self.state = State::Reading { size, chunk };
-        self.collect.begin(Some(chunk.size));
+        self.state = State::Reading { end, chunk };
+        self.transfer.begin(Some(chunk.size));
         Step::Ask(Request::new(Command::DATA_RDY, chunk.emit()), self.manners.patience(Phase::Transfer))
     }
 
@@ -164,31 +222,18 @@ impl BulkRead {
         Step::Ask(Request::bare(Command::FREE_DATA), patience)
     }
 
-    fn go_on(&self) -> Step<Bulk> {
-        Step::Wait(Patience { phase: Phase::Transfer, limit: self.manners.progress })
-    }
-
-    /// Waits for what may still come, but no longer than for anything else.
-    fn linger(&self, limit: Duration) -> Step<Bulk> {
-        Step::Wait(Patience { phase: Phase::Transfer, limit: limit.min(self.manners.progress) })
-    }
-
-    fn done(&mut self, nothing: Option<Command>, released: bool) -> Step<Bulk> {
+    fn done(&mut self, nothing: Option<Command>, buffer: Buffer) -> Step<Bulk> {
         // That another method found nothing either is no reason to prefer it.
         let method = if nothing.is_some() { self.known } else { self.method };
-        Step::Done(Ok(Bulk { data: self.collect.take(), method, nothing, released }))
+        Step::Done(Ok(Bulk { data: self.transfer.take(), method, nothing, buffer }))
     }
 
     /// The reply to the request that prepares the table.
     fn prepared(&mut self, packet: &Packet<'_>, now: Instant) -> Step<Bulk> {
         match packet.command {
-            Command::PREPARE_DATA | Command::DATA => {
-                self.state = State::Streaming;
-                self.collected(packet, now)
-            }
+            Command::PREPARE_DATA | Command::DATA => self.streamed(packet, now),
             Command::ACK_OK if packet.payload.is_empty() && self.ends_a_transfer(packet) => {
-                self.state = State::Streaming;
-                self.collected(packet, now)
+                self.streamed(packet, now)
             }
             Command::ACK_OK | Command::ACK_DATA if packet.payload.is_empty() => {
                 self.nothing(packet.command, now)
@@ -198,12 +243,7 @@ impl BulkRead {
                     return Step::Done(Err(DialogError::Malformed { asked: Command::DATA_WRRQ }));
                 };
                 match BulkSize::new(size) {
-                    Ok(size) if size.bytes() == 0 => self.release(State::Releasing),
-                    Ok(size) => {
-                        self.collect.reserve(size.bytes(), FIRST_RESERVE);
-                        self.tries = 1;
-                        self.ask_chunk(size.bytes(), 0, now)
-                    }
+                    Ok(size) => self.buffered(size.bytes(), now),
                     Err(too_large) => Step::Done(Err(too_large.into())),
                 }
             }
@@ -224,6 +264,25 @@ impl BulkRead {
         }
     }
 
+    fn streamed(&mut self, packet: &Packet<'_>, now: Instant) -> Step<Bulk> {
+        self.state = State::Streaming;
+        let verdict = self.transfer.hear(packet);
+        self.judge(verdict, now)
+    }
+
+    /// The table stands in the device's buffer.
+    fn buffered(&mut self, size: u32, now: Instant) -> Step<Bulk> {
+        match (size, self.goal) {
+            (0, _) => self.release(State::Releasing),
+            (_, Goal::Prepared) => self.done(None, Buffer::Holds(size)),
+            _ => {
+                self.transfer.reserve(size);
+                self.tries = 1;
+                self.ask_chunk(size, 0, now)
+            }
+        }
+    }
+
     /// Whether this "done" carries the number of bytes sent, as the end of a transfer does, and not the session
     /// id (or 0), as every other reply does.
     fn ends_a_transfer(&self, packet: &Packet<'_>) -> bool {
@@ -235,7 +294,7 @@ impl BulkRead {
         if self.expected && self.method == Method::Buffered {
             return self.fall_back(now);
         }
-        self.done(Some(code), true)
+        self.done(Some(code), Buffer::Free)
     }
 
     fn fall_back(&mut self, now: Instant) -> Step<Bulk> {
@@ -244,107 +303,35 @@ impl BulkRead {
         self.prepare(now)
     }
 
-    /// A packet of a transfer under way.
-    fn collected(&mut self, packet: &Packet<'_>, now: Instant) -> Step<Bulk> {
-        match packet.command {
-            Command::PREPARE_DATA => {
-                let Ok(announcement) = Announcement::parse(packet.payload) else { return self.failed(now) };
-                match BulkSize::new(announcement.total) {
-                    Ok(_) => self.collect.announce(announcement),
-                    Err(too_large) => return Step::Done(Err(too_large.into())),
-                }
-                self.weigh(now)
+    /// What follows from what became of the answer to the last request.
+    fn judge(&mut self, verdict: Verdict, now: Instant) -> Step<Bulk> {
+        match verdict {
+            Verdict::Wait(patience) => Step::Wait(patience),
+            Verdict::Whole => self.finished(now),
+            Verdict::Short => self.failed(now),
+            Verdict::Stopped if self.manners.carrier == Carrier::Udp && self.tries < CHUNK_TRIES => {
+                self.failed(now)
             }
-            Command::DATA => {
-                self.collect.add(packet);
-                self.weigh(now)
+            Verdict::Stopped => {
+                let (announced, received) = self.progress();
+                let waited = self.manners.progress;
+                Step::Done(Err(DialogError::Stalled { announced, received, waited }))
             }
-            Command::ACK_OK if self.collect.is_complete() => self.finished(now),
-            Command::ACK_OK if self.collect.is_closed() => self.go_on(),
-            Command::ACK_OK if self.more_was_sent(packet) => {
-                self.collect.close();
-                self.linger(LATE)
-            }
-            Command::ACK_OK => self.failed(now),
-            Command::ACK_UNAUTH => Step::Done(Err(DialogError::SessionLost)),
-            // The buffer is gone, as after another program's read: the table is prepared once more.
-            _ if matches!(self.state, State::Reading { .. }) && !self.restarted => {
-                self.restarted = true;
-                self.collect.restart();
-                self.tries = 1;
-                self.prepare(now)
-            }
-            code => self.give_up(DialogError::TransferRefused { code }),
-        }
-    }
-
-    /// What has come, is it all?
-    fn weigh(&mut self, now: Instant) -> Step<Bulk> {
-        if self.collect.overflows() {
-            return self.overrun(now);
-        }
-        if !self.collect.is_complete() {
-            if let Some(Err(too_large)) = self.claimed().map(BulkSize::new) {
-                return Step::Done(Err(too_large.into()));
-            }
-            if self.collect.is_closed() || self.collect.is_enough() {
-                return self.linger(LATE);
-            }
-            return self.go_on();
-        }
-        if self.collect.is_announced() && !self.collect.is_closed() {
-            // The packet that closes the transfer follows; unread it would answer the next request.
-            return self.linger(CLOSING);
-        }
-        self.finished(now)
-    }
-
-    /// What the size word of an unannounced table claims. The first datagram need not be the one with that word.
-    fn claimed(&self) -> Option<u32> {
-        let guess = self.collect.is_guess() && self.manners.carrier == Carrier::Tcp;
-        let due = self.collect.due().filter(|_| guess)?;
-        Some(u32::try_from(due).unwrap_or(u32::MAX))
-    }
-
-    /// Whether the packet that closes a transfer may have overtaken data: datagrams do that, and it tells how
-    /// many bytes were sent (modulo 65536).
-    fn more_was_sent(&self, packet: &Packet<'_>) -> bool {
-        let received = self.collect.received() % (1 << 16);
-        self.manners.carrier == Carrier::Udp || usize::from(packet.session) != received
-    }
-
-    /// More bytes than announced: a stream cannot be trusted after that, datagrams can be asked for again.
-    fn overrun(&mut self, now: Instant) -> Step<Bulk> {
-        match self.manners.carrier {
-            Carrier::Udp => self.failed(now),
-            Carrier::Tcp => Step::Done(Err(DialogError::Overrun {
-                announced: self.collect.due().unwrap_or_default(),
-                received: self.collect.received() as u64,
-            })),
+            Verdict::Refused(code) => self.refused(code, now),
+            Verdict::Failed(error) => Step::Done(Err(error)),
         }
     }
 
     /// All bytes of the last request are here.
     fn finished(&mut self, now: Instant) -> Step<Bulk> {
-        let wanted = match self.state {
-            State::Reading { chunk, .. } => Some(chunk.size),
-            _ => None,
-        };
-        if wanted.is_some_and(|wanted| usize::try_from(wanted) != Ok(self.collect.received())) {
-            return self.failed(now);
-        }
-        self.collect.commit();
-        match self.state {
-            State::Reading { size, chunk } => {
-                let start = chunk.start + chunk.size;
-                if start < size {
-                    self.tries = 1;
-                    self.ask_chunk(size, start, now)
-                } else {
-                    self.release(State::Releasing)
-                }
+        match (self.state, self.goal) {
+            (State::Reading { end, chunk }, _) if chunk.start + chunk.size < end => {
+                self.tries = 1;
+                self.ask_chunk(end, chunk.start + chunk.size, now)
             }
-            _ => self.done(None, true),
+            (State::Reading { end, .. }, Goal::Part(_)) => self.done(None, Buffer::Holds(end)),
+            (State::Reading { .. }, _) => self.release(State::Releasing),
+            _ => self.done(None, Buffer::Free),
         }
     }
 
@@ -353,12 +340,12 @@ impl BulkRead {
         if self.tries < CHUNK_TRIES {
             self.tries += 1;
             match self.state {
-                State::Reading { size, chunk } => {
+                State::Reading { end, chunk } => {
                     if self.manners.carrier == Carrier::Udp {
                         // Fewer datagrams in a row, fewer of them lost.
                         self.chunk_limit = (self.chunk_limit / 2).max(SMALLEST_CHUNK);
                     }
-                    return self.ask_chunk(size, chunk.start, now);
+                    return self.ask_chunk(end, chunk.start, now);
                 }
                 State::Streaming => return self.prepare_again(now),
                 _ => {}
@@ -366,6 +353,19 @@ impl BulkRead {
         }
         let (announced, received) = self.progress();
         self.give_up(DialogError::Incomplete { announced, received })
+    }
+
+    /// The device answers a request for data with a code.
+    fn refused(&mut self, code: Command, now: Instant) -> Step<Bulk> {
+        let reading = matches!(self.state, State::Reading { .. });
+        if reading && self.goal == Goal::Table && !self.restarted {
+            // The buffer is gone, as after another program's read: the table is prepared once more.
+            self.restarted = true;
+            self.transfer.restart();
+            self.tries = 1;
+            return self.prepare(now);
+        }
+        self.give_up(DialogError::TransferRefused { code })
     }
 
     fn prepare_again(&mut self, now: Instant) -> Step<Bulk> {
@@ -395,7 +395,13 @@ impl Dialog for BulkRead {
     type Outcome = Bulk;
 
     fn open(&mut self, now: Instant) -> Step<Bulk> {
-        self.prepare(now)
+        match self.goal {
+            Goal::Part(part) => {
+                self.transfer.reserve(part.size);
+                self.ask_chunk(part.start.saturating_add(part.size), part.start, now)
+            }
+            Goal::Table | Goal::Prepared => self.prepare(now),
+        }
     }
 
     fn hear(&mut self, packet: &Packet<'_>, now: Instant) -> Step<Bulk> {
@@ -403,8 +409,11 @@ impl Dialog for BulkRead {
             State::Preparing => self.prepared(packet, now),
             // The same answer once more, as datagrams do.
             State::Pausing => Step::Wait(Patience { phase: Phase::Prepare, limit: PAUSE }),
-            State::Streaming | State::Reading { .. } => self.collected(packet, now),
-            State::Releasing => self.done(None, true),
+            State::Streaming | State::Reading { .. } => {
+                let verdict = self.transfer.hear(packet);
+                self.judge(verdict, now)
+            }
+            State::Releasing => self.done(None, Buffer::Free),
             State::GivingUp => Step::Done(Err(self.failure.take().unwrap_or(DialogError::OutOfStep))),
         }
     }
@@ -412,15 +421,9 @@ impl Dialog for BulkRead {
     fn lapse(&mut self, now: Instant) -> Step<Bulk> {
         let udp = self.manners.carrier == Carrier::Udp;
         match self.state {
-            // The closing packet is missing, the bytes are not.
-            State::Streaming | State::Reading { .. } if self.collect.is_enough() => self.finished(now),
-            // A closed transfer is over, whatever is missing, so it can be asked for again.
-            State::Streaming | State::Reading { .. } if self.collect.is_closed() => self.failed(now),
-            State::Streaming | State::Reading { .. } if udp && self.tries < CHUNK_TRIES => self.failed(now),
             State::Streaming | State::Reading { .. } => {
-                let (announced, received) = self.progress();
-                let waited = self.manners.progress;
-                Step::Done(Err(DialogError::Stalled { announced, received, waited }))
+                let verdict = self.transfer.lapse();
+                self.judge(verdict, now)
             }
             State::Preparing if udp && self.tries < self.manners.tries() => {
                 self.tries += 1;
@@ -428,7 +431,7 @@ impl Dialog for BulkRead {
             }
             State::Preparing => self.silent(Phase::Prepare, now),
             State::Pausing => self.prepare_again(now),
-            State::Releasing => self.done(None, false),
+            State::Releasing => self.done(None, Buffer::Doubtful),
             State::GivingUp => match self.failure.take() {
                 // It says nothing any more, so this session is not to be used again.
                 Some(DialogError::Incomplete { announced, received }) => {

@@ -89,7 +89,7 @@ impl Line {
     /// Says what a packet is. The answer to `CMD_CONNECT` brings the session id.
     pub fn hear(&mut self, packet: &Packet<'_>) -> Heard {
         if packet.command == Command::REG_EVENT {
-            self.set_aside(Event::parse(packet));
+            Event::each(packet).for_each(|event| self.set_aside(event));
             return Heard::Event;
         }
         let belongs = match self.matching {
@@ -174,6 +174,16 @@ mod tests {
         let event = Packet { command: Command::REG_EVENT, session: 2, reply: 0, payload: &[] };
         assert_eq!(line.hear(&event), Heard::Event);
         assert_eq!(line.hear(&reply(99)), Heard::Reply);
+    }
+
+    #[test]
+    fn several_punches_in_one_packet_are_as_many_events() {
+        let mut line = Line::new(Matching::Strict);
+        let one = [&b"1001"[..], &[0; 20], &[1, 0, 26, 7, 14, 8, 0, 0]].concat();
+        let payload = one.repeat(3);
+        let packet = Packet { command: Command::REG_EVENT, session: 1, reply: 0, payload: &payload };
+        assert_eq!(line.hear(&packet), Heard::Event);
+        assert_eq!(line.take_events().0.len(), 3);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod stage;
 pub mod talk;
 #[cfg(test)]
 mod transcripts;
+mod transfer;
 
 use std::time::{Duration, Instant};
 

@@ -7,8 +7,10 @@ use super::stream::Streams;
 use super::token::TokenCheck;
 use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
+use crate::journal::Collector;
 use crate::registry::Registry;
 use crate::store::Store;
+use crate::store::journal::Journal;
 
 /// A health answer: status code and JSON body.
 pub type HealthView = Box<dyn Fn() -> (u16, Vec<u8>) + Send + Sync>;
@@ -19,6 +21,10 @@ pub struct Gateway {
     pub registry: Arc<Registry>,
     /// The devices' records.
     pub store: Arc<Store>,
+    /// Every punch.
+    pub journal: Arc<Journal>,
+    /// Who fills it.
+    pub collector: Arc<Collector>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Deadlines.

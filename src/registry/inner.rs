@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use super::core::{Core, Effect};
 use super::error::Refusal;
 use super::held::Held;
 use super::inbox::Inbox;
 use super::job::Work;
+use super::listener::Listener;
 use super::settings::RegistrySettings;
 use crate::base::clock::Clock;
 use crate::base::ids::DeviceId;
@@ -42,6 +43,7 @@ pub(super) struct Inner {
     pub(super) notices: Mutex<Notices>,
     pub(super) next_notice: AtomicU64,
     pub(super) recorder: Recorder,
+    pub(super) listener: OnceLock<Arc<dyn Listener>>,
     /// The devices that are down.
     pub(super) outages: Series<DeviceId>,
     pub(super) ended: AtomicBool,

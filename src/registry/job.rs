@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::between::Between;
 use super::error::Refusal;
 use crate::base::deadline::Deadline;
 use crate::device::{DeviceError, Session};
@@ -37,7 +38,12 @@ pub trait Work: Send {
     ///
     /// # Errors
     /// What went wrong with the device.
-    fn attempt(&mut self, session: &mut Session, deadline: Deadline) -> Result<(), DeviceError>;
+    fn attempt(
+        &mut self,
+        session: &mut Session,
+        deadline: Deadline,
+        between: &mut Between<'_>,
+    ) -> Result<(), DeviceError>;
 
     /// Ends it: the caller is answered, with the kept result or with the refusal.
     fn finish(self: Box<Self>, refusal: Option<Refusal>);
@@ -52,6 +58,8 @@ pub struct Ticket<J> {
     pub deadline: Deadline,
     /// Whether it may be made again.
     pub repeat: Repeat,
+    /// Whether it may run between the pieces of a long job, on the same session.
+    pub brief: bool,
     /// When it was submitted.
     pub since: Instant,
     /// How many attempts have been made.
@@ -69,19 +77,34 @@ pub struct Terms {
     pub deadline: Deadline,
     /// Whether it may be made again.
     pub repeat: Repeat,
+    /// Whether it may run between the pieces of a long job, on the same session: a few small commands, and none
+    /// that puts a table into the device's transfer buffer.
+    pub brief: bool,
 }
 
 impl Terms {
     /// Somebody waits for something that only asks.
     #[must_use]
     pub const fn read(deadline: Deadline) -> Self {
-        Self { priority: Priority::Interactive, deadline, repeat: Repeat::Harmless }
+        Self { priority: Priority::Interactive, deadline, repeat: Repeat::Harmless, brief: false }
     }
 
     /// Somebody waits for something that has an effect.
     #[must_use]
     pub const fn effect(deadline: Deadline) -> Self {
-        Self { priority: Priority::Interactive, deadline, repeat: Repeat::IfNotReached }
+        Self { repeat: Repeat::IfNotReached, ..Self::read(deadline) }
+    }
+
+    /// Nobody waits for something that only asks.
+    #[must_use]
+    pub const fn background(deadline: Deadline) -> Self {
+        Self { priority: Priority::Background, ..Self::read(deadline) }
+    }
+
+    /// The same for a few small commands, which need not wait for the end of a long job.
+    #[must_use]
+    pub const fn brief(self) -> Self {
+        Self { brief: true, ..self }
     }
 }
 
@@ -101,11 +124,16 @@ impl<T, O, A> Call<T, O, A> {
 impl<T, O, A> Work for Call<T, O, A>
 where
     T: Send,
-    O: FnMut(&mut Session, Deadline) -> Result<T, DeviceError> + Send,
+    O: FnMut(&mut Session, Deadline, &mut Between<'_>) -> Result<T, DeviceError> + Send,
     A: FnOnce(Result<T, Refusal>) + Send,
 {
-    fn attempt(&mut self, session: &mut Session, deadline: Deadline) -> Result<(), DeviceError> {
-        self.result = Some((self.operation)(session, deadline)?);
+    fn attempt(
+        &mut self,
+        session: &mut Session,
+        deadline: Deadline,
+        between: &mut Between<'_>,
+    ) -> Result<(), DeviceError> {
+        self.result = Some((self.operation)(session, deadline, between)?);
         Ok(())
     }
 

@@ -54,7 +54,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let held = self.held.take().filter(|_| !std::thread::panicking());
+        let mut held = self.held.take().filter(|_| !std::thread::panicking());
+        if let Some(held) = &mut held {
+            self.inner.pass_on_events(&self.id, &mut held.session);
+        }
         // What cannot be watched any more is of no use.
         let session = held.filter(|held| held.watch.want(Interest::Read).is_ok());
         let retire = session.as_ref().is_some_and(|held| held.session.is_doubtful());

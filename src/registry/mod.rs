@@ -6,6 +6,7 @@
 //! one *watcher* that waits on everything else: attempts to connect, idle sessions, keep-alives, goodbyes, timers.
 //! A thousand dead devices cost sockets and timers, never a thread.
 
+pub mod between;
 pub mod core;
 pub mod error;
 mod held;
@@ -13,6 +14,7 @@ pub mod inbox;
 pub mod inner;
 pub mod job;
 pub mod lease;
+pub mod listener;
 mod observe;
 pub mod outage;
 pub mod queue;
@@ -23,11 +25,13 @@ pub mod status;
 mod watcher;
 mod workers;
 
+pub use between::Between;
 pub use error::Refusal;
 pub use inbox::{TestReport, Tester, carriers};
 pub use inner::Recorder;
 pub use job::{Priority, Repeat, Terms};
 pub use lease::Lease;
+pub use listener::Listener;
 pub use settings::RegistrySettings;
 pub use shell::Registry;
 pub use status::{SlotStatus, StateName};

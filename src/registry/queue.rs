@@ -42,6 +42,14 @@ impl<J> Queue<J> {
         self.waiting.iter_mut().find_map(VecDeque::pop_front)
     }
 
+    /// Takes the first job that may run between the pieces of a long one and whose deadline has not passed.
+    pub fn pop_brief(&mut self, now: Instant) -> Option<Ticket<J>> {
+        self.waiting.iter_mut().find_map(|line| {
+            let place = line.iter().position(|ticket| ticket.brief && !ticket.deadline.passed(now))?;
+            line.remove(place)
+        })
+    }
+
     /// The priority of the next job.
     #[must_use]
     pub fn next_priority(&self) -> Option<Priority> {
@@ -110,7 +118,26 @@ mod tests {
 
     fn ticket(priority: Priority, job: u32, now: Instant, seconds: u64) -> Ticket<u32> {
         let deadline = Deadline::after(now, Duration::from_secs(seconds));
-        Ticket { priority, deadline, repeat: Repeat::Harmless, since: now, attempts: 0, job }
+        Ticket { priority, deadline, repeat: Repeat::Harmless, brief: false, since: now, attempts: 0, job }
+    }
+
+    #[test]
+    fn only_brief_jobs_in_time_are_taken_in_between_the_urgent_ones_first() {
+        let now = Instant::now();
+        let mut queue = Queue::new(10);
+        for (priority, job, seconds, brief) in [
+            (Priority::Interactive, 1, 9, false),
+            (Priority::Interactive, 2, 1, true),
+            (Priority::Interactive, 3, 9, true),
+            (Priority::Urgent, 4, 9, true),
+        ] {
+            queue.push(Ticket { brief, ..ticket(priority, job, now, seconds) }).unwrap();
+        }
+        let later = now + Duration::from_secs(2);
+        let order: Vec<u32> =
+            std::iter::from_fn(|| queue.pop_brief(later)).map(|ticket| ticket.job).collect();
+        assert_eq!(order, [4, 3]);
+        assert_eq!(queue.len(), 2);
     }
 
     #[test]

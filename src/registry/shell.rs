@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
+use super::between::Between;
 use super::core::Core;
 use super::error::Refusal;
 use super::held::Held;
@@ -15,6 +16,7 @@ use super::inbox::{Inbox, Tester};
 use super::inner::{Inner, Notice, Order, Recorder};
 use super::job::{Call, Terms, Ticket};
 use super::lease::Lease;
+use super::listener::Listener;
 use super::settings::RegistrySettings;
 use super::slot::Then;
 use super::status::{SlotStatus, StateName};
@@ -60,6 +62,7 @@ impl Registry {
             notices: Mutex::default(),
             next_notice: AtomicU64::new(0),
             recorder,
+            listener: OnceLock::new(),
             outages: Series::new(),
             ended: AtomicBool::new(false),
         });
@@ -79,13 +82,31 @@ impl Registry {
 
     /// Asks something of a device. The answer comes on another thread, exactly once, no later than shortly after
     /// the deadline. An operation that only asks may be attempted twice, on two sessions.
-    pub fn submit<T, O, A>(&self, id: &DeviceId, terms: Terms, operation: O, answer: A)
+    pub fn submit<T, O, A>(&self, id: &DeviceId, terms: Terms, mut operation: O, answer: A)
     where
         T: Send + 'static,
         O: FnMut(&mut Session, Deadline) -> Result<T, DeviceError> + Send + 'static,
         A: FnOnce(Result<T, Refusal>) + Send + 'static,
     {
+        self.submit_long(id, terms, move |session, deadline, _| operation(session, deadline), answer);
+    }
+
+    /// The same for something that takes its time, in pieces: what it is handed lets others be served in between.
+    pub fn submit_long<T, O, A>(&self, id: &DeviceId, terms: Terms, operation: O, answer: A)
+    where
+        T: Send + 'static,
+        O: FnMut(&mut Session, Deadline, &mut Between<'_>) -> Result<T, DeviceError> + Send + 'static,
+        A: FnOnce(Result<T, Refusal>) + Send + 'static,
+    {
         self.order(id, terms, Order::Work(Box::new(Call::new(operation, answer))));
+    }
+
+    /// Tells this listener from now on what happens unasked: new sessions and events. The first one is told, any
+    /// further one is not.
+    pub fn listen(&self, listener: Arc<dyn Listener>) {
+        if self.inner.listener.set(listener).is_err() {
+            log::error!("the registry has a listener already");
+        }
     }
 
     /// Asks something of a device and waits for the answer.
@@ -271,8 +292,8 @@ impl Registry {
 
     fn order(&self, id: &DeviceId, terms: Terms, job: Order) {
         let now = self.inner.clock.now();
-        let Terms { priority, deadline, repeat } = terms;
-        let ticket = Ticket { priority, deadline, repeat, since: now, attempts: 0, job };
+        let Terms { priority, deadline, repeat, brief } = terms;
+        let ticket = Ticket { priority, deadline, repeat, brief, since: now, attempts: 0, job };
         self.inner.with(|core| core.submit(id, ticket, now));
     }
 }

@@ -258,6 +258,7 @@ impl Watcher {
             Ok((held, _)) => log::debug!("device {id}: connected over {}", held.session.carrier().name()),
             Err(failure) => log::debug!("device {id}: {}", failure.detail),
         }
+        let opened = result.as_ref().ok().map(|(_, serial)| serial.clone());
         self.inner.with(|core| {
             let result = result.map(|(held, serial)| {
                 let carrier = held.session.carrier();
@@ -265,6 +266,9 @@ impl Watcher {
             });
             core.dialed(id, result, now);
         });
+        if let Some(serial) = opened {
+            self.inner.tell_opened(id, serial.as_deref());
+        }
     }
 
     fn start_waiting(&mut self, now: Instant) {
@@ -308,8 +312,9 @@ impl Watcher {
         }
     }
 
-    fn errand_done(&self, id: Option<DeviceId>, held: Held, answered: bool, now: Instant) {
+    fn errand_done(&self, id: Option<DeviceId>, mut held: Held, answered: bool, now: Instant) {
         let Some(id) = id else { return };
+        self.inner.pass_on_events(&id, &mut held.session);
         if let Err(error) = held.watch.want(Interest::Read) {
             let failure = Failure::of(&DeviceError::from_io(error), now);
             return self.inner.with(|core| core.lost(&id, failure, now));

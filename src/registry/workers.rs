@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::between::Between;
 use super::core::{Assignment, Finished};
 use super::error::{Failure, Refusal};
 use super::held::Held;
@@ -18,7 +19,7 @@ use crate::base::liveness::{Liveness, Pulse};
 use crate::base::lock::{lock, wait_for};
 use crate::base::readiness::Interest;
 use crate::base::threads::{SMALL_STACK, contained, spawn};
-use crate::device::Reached;
+use crate::device::{Reached, Session};
 
 /// How often a worker that has nothing to do says that it lives.
 const BEAT: Duration = Duration::from_secs(5);
@@ -70,59 +71,99 @@ fn serve(inner: &Arc<Inner>, assignment: Assignment<Held, Order>) {
     if let Err(error) = held.watch.want(Interest::Nothing) {
         log::debug!("device {id}: its socket could not be taken out of the readiness list: {error}");
     }
-    let Ticket { priority, deadline, repeat, since, attempts, job } = ticket;
+    let (this, job) = Attempt::of(ticket);
     match job {
         Order::Lease(waiting) => waiting(Ok(held)),
-        Order::Work(work) => {
-            let terms = Terms { priority, deadline, repeat };
-            attempt(inner, &id, held, &Attempt { terms, since, number: attempts + 1 }, work);
-        }
+        Order::Work(work) => attempt(inner, &id, held, &this, work),
     }
 }
 
 /// A ticket without its job.
-struct Attempt {
+pub(super) struct Attempt {
     terms: Terms,
     since: Instant,
     number: u32,
 }
 
-fn attempt(inner: &Arc<Inner>, id: &DeviceId, mut held: Held, this: &Attempt, mut work: Box<dyn Work>) {
-    let Terms { priority, deadline, repeat } = this.terms;
-    let result = catch_unwind(AssertUnwindSafe(|| work.attempt(&mut held.session, deadline)));
-    let now = inner.clock.now();
-    let panicked = result.is_err();
-    let (held, failure, reached) = match result {
-        Ok(Ok(())) => (Some(held), None, Reached::Yes),
-        Ok(Err(error)) => {
-            let failure = Failure::of(&error, now);
-            (error.keeps_session().then_some(held), Some(failure), error.reached)
-        }
-        Err(_) => {
-            log::error!("device {id}: a panic ended one of its calls; the session is given up");
-            (None, Some(Failure::internal(now)), Reached::Perhaps)
-        }
-    };
-    let may_repeat = match repeat {
-        Repeat::Harmless => true,
-        Repeat::IfNotReached => reached == Reached::No,
-    };
-    let worthwhile = deadline.remaining(now).is_some_and(|left| left >= WORTHWHILE);
-    let again = held.is_none() && !panicked && may_repeat && worthwhile && this.number < ATTEMPTS;
-    let lost = failure.as_ref().filter(|_| held.is_none()).cloned();
-    if again {
-        log::debug!("device {id}: a call failed and is made again: {}", shown(lost.as_deref()));
-        let job = Order::Work(work);
-        let ticket = Ticket { priority, deadline, repeat, since: this.since, attempts: this.number, job };
-        return give_back(inner, id, None, lost, Some(ticket));
+/// What an attempt leaves behind.
+pub(super) struct Attempted {
+    /// Whether the session can be used again.
+    pub(super) keeps_session: bool,
+    /// What went wrong, if anything did.
+    pub(super) failure: Option<Arc<Failure>>,
+    pub(super) next: Next,
+}
+
+/// What is to be done with the job.
+pub(super) enum Next {
+    /// It is to be made again on a fresh session.
+    Again(Ticket<Order>),
+    /// Its caller is to be told.
+    Tell(Box<dyn Work>, Option<Refusal>),
+}
+
+impl Attempt {
+    pub(super) fn of(ticket: Ticket<Order>) -> (Self, Order) {
+        let Ticket { priority, deadline, repeat, brief, since, attempts, job } = ticket;
+        let terms = Terms { priority, deadline, repeat, brief };
+        (Self { terms, since, number: attempts + 1 }, job)
     }
-    give_back(inner, id, held, lost, None);
-    let unknown = repeat == Repeat::IfNotReached && reached == Reached::Perhaps;
-    let refusal = failure.map(|failure| match unknown {
-        true => Refusal::OutcomeUnknown(failure),
-        false => Refusal::Failed(failure),
-    });
-    contained("a caller's answer", || work.finish(refusal));
+
+    /// Makes the attempt.
+    pub(super) fn make(
+        &self,
+        inner: &Inner,
+        id: &DeviceId,
+        session: &mut Session,
+        mut work: Box<dyn Work>,
+        pausing: bool,
+    ) -> Attempted {
+        let Terms { priority, deadline, repeat, brief } = self.terms;
+        let mut between = Between::new(inner, id, pausing);
+        let result = catch_unwind(AssertUnwindSafe(|| work.attempt(session, deadline, &mut between)));
+        inner.pass_on_events(id, session);
+        let now = inner.clock.now();
+        let panicked = result.is_err();
+        let (keeps_session, failure, reached) = match result {
+            Ok(Ok(())) => (true, None, Reached::Yes),
+            Ok(Err(error)) => (error.keeps_session(), Some(Failure::of(&error, now)), error.reached),
+            Err(_) => {
+                log::error!("device {id}: a panic ended one of its calls; the session is given up");
+                (false, Some(Failure::internal(now)), Reached::Perhaps)
+            }
+        };
+        let may_repeat = match repeat {
+            Repeat::Harmless => true,
+            Repeat::IfNotReached => reached == Reached::No,
+        };
+        let worthwhile = deadline.remaining(now).is_some_and(|left| left >= WORTHWHILE);
+        if !keeps_session && !panicked && may_repeat && worthwhile && self.number < ATTEMPTS {
+            let lost = failure.as_deref().map_or("", |failure| failure.detail.as_str());
+            log::debug!("device {id}: a call failed and is made again: {lost}");
+            let (since, attempts, job) = (self.since, self.number, Order::Work(work));
+            let ticket = Ticket { priority, deadline, repeat, brief, since, attempts, job };
+            return Attempted { keeps_session, failure, next: Next::Again(ticket) };
+        }
+        let unknown = repeat == Repeat::IfNotReached && reached == Reached::Perhaps;
+        let refusal = failure.clone().map(|failure| match unknown {
+            true => Refusal::OutcomeUnknown(failure),
+            false => Refusal::Failed(failure),
+        });
+        Attempted { keeps_session, failure, next: Next::Tell(work, refusal) }
+    }
+}
+
+fn attempt(inner: &Inner, id: &DeviceId, mut held: Held, this: &Attempt, work: Box<dyn Work>) {
+    let Attempted { keeps_session, failure, next } = this.make(inner, id, &mut held.session, work, true);
+    let held = keeps_session.then_some(held);
+    let lost = failure.filter(|_| held.is_none());
+    match next {
+        Next::Again(ticket) => give_back(inner, id, held, lost, Some(ticket)),
+        Next::Tell(work, refusal) => {
+            give_back(inner, id, held, lost, None);
+            contained("a caller's answer", || work.finish(refusal));
+        }
+    }
 }
 
 fn give_back(
@@ -137,8 +178,4 @@ fn give_back(
     let session = held.filter(|held| held.watch.want(Interest::Read).is_ok());
     let retire = session.as_ref().is_some_and(|held| held.session.is_doubtful());
     inner.with(|core| core.finish(id, Finished { session, retire, failure, again }, now));
-}
-
-fn shown(failure: Option<&Failure>) -> &str {
-    failure.map_or("", |failure| failure.detail.as_str())
 }

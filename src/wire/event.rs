@@ -4,7 +4,7 @@
 //! Source: public protocol descriptions; the 32-byte punch and the score are captured, the others are reported.
 
 use super::bytes::Reader;
-use super::clock_word::CivilTime;
+use super::clock_word::{CivilTime, PossibleTime};
 use super::packet::Packet;
 use super::record::UserId;
 use super::text::FixedText;
@@ -13,7 +13,12 @@ use super::text::FixedText;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Somebody was verified and recorded.
-    Punch(LivePunch),
+    Punch {
+        /// What it tells.
+        punch: LivePunch,
+        /// The bytes that told it, at most the first [`Event::PAYLOAD_KEPT`].
+        payload: Vec<u8>,
+    },
     /// A finger was placed on the sensor.
     Finger,
     /// How good the sample of the placed finger is: 0 or 100.
@@ -32,9 +37,9 @@ pub enum Event {
         /// Payload bytes.
         length: usize,
     },
-    /// A punch whose payload has no known layout, kept whole.
+    /// A punch whose payload has no known layout.
     Unreadable {
-        /// The payload.
+        /// The payload, at most the first [`Event::PAYLOAD_KEPT`] bytes of it.
         payload: Vec<u8>,
     },
 }
@@ -121,14 +126,26 @@ pub const SCORE: u16 = 256;
 pub const ALARM: u16 = 512;
 
 impl Event {
-    /// Reads an event packet. Total: what is not understood is kept as such.
-    #[must_use]
-    pub fn parse(packet: &Packet<'_>) -> Self {
-        let payload = packet.payload;
-        let understood = match packet.session {
+    /// The most bytes of a payload that are kept with a punch; the longest known one has 52.
+    pub const PAYLOAD_KEPT: usize = 512;
+
+    /// Reads an event packet: one event, or several punches. Total: what is not understood is kept as such.
+    pub fn each<'a>(packet: &Packet<'a>) -> impl Iterator<Item = Self> + 'a {
+        let (code, payload) = (packet.session, packet.payload);
+        let length = if code == ATTLOG { LivePunch::length_in(payload) } else { payload.len() };
+        let (first, others) = payload.split_at_checked(length).unwrap_or((payload, &[]));
+        let all = std::iter::once(first).chain(others.chunks(length.max(1)));
+        all.map(move |payload| Self::parse(code, payload))
+    }
+
+    fn parse(code: u16, payload: &[u8]) -> Self {
+        let understood = match code {
             ATTLOG => {
-                let unreadable = || Self::Unreadable { payload: payload.to_vec() };
-                Some(LivePunch::parse(payload).map_or_else(unreadable, Self::Punch))
+                let kept = payload.iter().take(Self::PAYLOAD_KEPT).copied().collect();
+                Some(match LivePunch::parse(payload) {
+                    Some(punch) => Self::Punch { punch, payload: kept },
+                    None => Self::Unreadable { payload: kept },
+                })
             }
             FINGER => Some(Self::Finger),
             ENROLL_FINGER => Enrolment::parse(payload).map(Self::Enrolment),
@@ -140,7 +157,7 @@ impl Event {
             ALARM => Alarm::parse(payload).map(Self::Alarm),
             _ => None,
         };
-        understood.unwrap_or(Self::Other { code: packet.session, length: payload.len() })
+        understood.unwrap_or(Self::Other { code, length: payload.len() })
     }
 }
 
@@ -210,6 +227,27 @@ impl LivePunch {
         let time = CivilTime::from_six(reader.array().ok()?);
         Some(Self { who, verify_mode, punch_state, time })
     }
+
+    /// How many bytes each of the punches in a payload takes. Only a payload longer than the longest known layout
+    /// holds several, and only if all of them make sense; any other is one punch.
+    fn length_in(payload: &[u8]) -> usize {
+        const KNOWN: [usize; 7] = [52, 37, 36, 32, 14, 12, 10];
+        let several = payload.len() > 52;
+        let believable = |piece| Self::parse(piece).is_some_and(|punch| punch.is_believable());
+        let fits = |length: &usize| {
+            several && payload.len().is_multiple_of(*length) && payload.chunks_exact(*length).all(believable)
+        };
+        KNOWN.into_iter().find(fits).unwrap_or(payload.len())
+    }
+
+    fn is_believable(&self) -> bool {
+        let somebody = match self.who {
+            Who::UserId(user_id) => user_id.is_plausible() && user_id.to_number() != Some(0),
+            Who::Uid(uid) => uid != 0,
+        };
+        let state = self.punch_state < 16 || self.punch_state == u8::MAX;
+        somebody && state && self.verify_mode < 200 && PossibleTime::new(self.time).is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -219,19 +257,63 @@ mod tests {
     use super::*;
     use crate::wire::command::Command;
 
+    fn events(session: u16, payload: &[u8]) -> Vec<Event> {
+        Event::each(&Packet { command: Command::REG_EVENT, session, reply: 0, payload }).collect()
+    }
+
     #[test]
     fn an_event_that_is_not_understood_is_kept() {
-        let packet = |session, payload| Packet { command: Command::REG_EVENT, session, reply: 0, payload };
-        assert_eq!(Event::parse(&packet(512, &[1, 2])), Event::Other { code: 512, length: 2 });
-        assert_eq!(Event::parse(&packet(ATTLOG, &[1])), Event::Unreadable { payload: vec![1] });
-        assert_eq!(Event::parse(&packet(FINGER, &[])), Event::Finger);
+        assert_eq!(events(512, &[1, 2]), [Event::Other { code: 512, length: 2 }]);
+        assert_eq!(events(ATTLOG, &[1]), [Event::Unreadable { payload: vec![1] }]);
+        assert_eq!(events(ATTLOG, &[]), [Event::Unreadable { payload: vec![] }]);
+        assert_eq!(events(FINGER, &[]), [Event::Finger]);
+    }
+
+    /// A punch of this person in the layout of so many bytes.
+    fn told(length: usize, who: u16, second: u8) -> Vec<u8> {
+        let mut payload = match length {
+            10 | 14 => who.to_le_bytes().to_vec(),
+            12 => u32::from(who).to_le_bytes().to_vec(),
+            _ => UserId::from_number(who.into()).field().to_vec(),
+        };
+        payload.extend([1, 0, 26, 7, 14, 8, 0, second]);
+        payload.resize(length, 0);
+        payload
+    }
+
+    #[test]
+    fn several_punches_in_one_packet_are_told_one_by_one() {
+        for length in [10, 12, 14, 32, 36, 37, 52] {
+            for count in 1..=40u8 {
+                let pieces: Vec<_> = (0..count).map(|n| told(length, 1000 + u16::from(n), n)).collect();
+                let events = events(ATTLOG, &pieces.concat());
+                if count > 1 && usize::from(count) * length <= 52 {
+                    assert_eq!(events.len(), 1, "{count} x {length} is too short to be several");
+                    continue;
+                }
+                assert_eq!(events.len(), pieces.len(), "{count} x {length}");
+                for (event, piece) in events.iter().zip(&pieces) {
+                    let punch = LivePunch::parse(piece).unwrap();
+                    assert_eq!(*event, Event::Punch { punch, payload: piece.clone() }, "{count} x {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_payload_that_is_not_several_punches_is_one_with_something_behind_it() {
+        for (name, behind) in [("zeros", vec![0; 32]), ("rubbish", vec![0xee; 32]), ("more", vec![7; 5000])] {
+            let payload = [told(32, 1001, 5), behind].concat();
+            let events = events(ATTLOG, &payload);
+            let [Event::Punch { punch, payload: kept }] = &events[..] else { panic!("{name}: {events:?}") };
+            assert_eq!(punch.who, Who::UserId(UserId::from_number(1001)), "{name}");
+            assert_eq!(kept[..], payload[..payload.len().min(Event::PAYLOAD_KEPT)], "{name}");
+        }
     }
 
     #[test]
     fn events_beside_punches_are_told_by_code_and_length() {
-        let event = |session, payload: &[u8]| {
-            Event::parse(&Packet { command: Command::REG_EVENT, session, reply: 0, payload })
-        };
+        let event = |session, payload: &[u8]| events(session, payload).remove(0);
         let other = |code, length| Event::Other { code, length };
         let user_id = UserId::new(b"1003").unwrap();
         let done = Enrolment::Done { template_size: 1220, user_id, finger: 6 };
@@ -274,8 +356,29 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_payload_is_an_event(code: u16, payload in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let _ = Event::parse(&Packet { command: Command::REG_EVENT, session: code, reply: 0, payload: &payload });
+        fn any_payload_is_an_event(
+            code in prop_oneof![Just(ATTLOG), any::<u16>()], payload in proptest::collection::vec(any::<u8>(), 0..400),
+        ) {
+            let events = events(code, &payload);
+            prop_assert!(!events.is_empty() && (code == ATTLOG || events.len() == 1));
+        }
+
+        #[test]
+        fn no_byte_of_a_punch_is_told_twice_or_left_out(
+            length in prop_oneof![Just(10usize), Just(32), Just(36), Just(52)], count in 1u16..12, cut in 0usize..60,
+        ) {
+            let mut payload: Vec<u8> = (1..=count).flat_map(|who| told(length, who, 9)).collect();
+            payload.truncate(payload.len().saturating_sub(cut));
+            let events = events(ATTLOG, &payload);
+            let kept = if events.len() == 1 { Event::PAYLOAD_KEPT } else { usize::MAX };
+            let mut told = Vec::new();
+            for event in events {
+                match event {
+                    Event::Punch { payload, .. } | Event::Unreadable { payload } => told.extend(payload),
+                    other => panic!("{:?}", other),
+                }
+            }
+            prop_assert_eq!(told, payload.iter().copied().take(kept).collect::<Vec<u8>>());
         }
     }
 }

@@ -264,8 +264,13 @@ fn acknowledged(case: &mut Case<'_>, packet: &Packet<'_>) -> Outcome {
 
 fn event(case: &mut Case<'_>, packet: &Packet<'_>) {
     case.must("event", packet.session);
-    match Event::parse(packet) {
-        Event::Punch(punch) => live_punch(case, punch, packet.payload.len()),
+    let mut events: Vec<_> = Event::each(packet).collect();
+    assert_eq!(events.len(), 1, "each of these packets holds one event");
+    match events.remove(0) {
+        Event::Punch { punch, payload } => {
+            assert_eq!(payload, packet.payload);
+            live_punch(case, punch, payload.len());
+        }
         Event::Finger => {}
         Event::Score(score) => case.must("score", score),
         Event::Enrolment(Enrolment::Done { template_size, user_id, finger }) => {

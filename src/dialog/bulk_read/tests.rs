@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::stage::{PROGRESS, REPLY, SESSION, Said, Stage, manners};
+use super::super::transfer::LATE;
 use super::*;
+use crate::wire::bulk::Announcement;
 use crate::wire::carrier::Carrier::{Tcp, Udp};
 
 /// A table of so many bytes behind its size word.
@@ -53,7 +55,7 @@ fn serve(mut stage: Stage<BulkRead>, data: &[u8]) {
         }
     }
     let bulk = stage.done.unwrap().unwrap();
-    assert!(bulk.data == data && bulk.released && bulk.nothing.is_none());
+    assert!(bulk.data == data && bulk.buffer == Buffer::Free && bulk.nothing.is_none());
 }
 
 fn failed(stage: &Stage<BulkRead>) -> &DialogError {
@@ -102,7 +104,7 @@ fn chunks_are_asked_for_one_after_the_other_and_the_buffer_is_given_back() {
     assert_eq!(starts, [Chunk { start: 0, size }, Chunk { start: size, size }, last]);
     stage.wait();
     let bulk = stage.done.unwrap().unwrap();
-    assert!(bulk.data == data && !bulk.released, "whole, but the session is doubtful");
+    assert!(bulk.data == data && bulk.buffer == Buffer::Doubtful, "whole, but the session is doubtful");
 }
 
 #[test]
@@ -395,6 +397,98 @@ fn an_end_that_overtakes_data_on_a_stream_is_believed_by_its_number() {
     serve(stage, &data);
 }
 
+/// A part of a table that stands in the buffer.
+fn part(carrier: Carrier, start: u32, size: u32, limit: u32) -> Stage<BulkRead> {
+    let part = Chunk { start, size };
+    Stage::open(carrier, BulkRead::part(Table::ATTENDANCE, part, limit, manners(carrier), Instant::now()))
+}
+
+#[test]
+fn a_table_that_is_only_prepared_stays_in_the_buffer() {
+    let read =
+        |count| BulkRead::new(Table::ATTENDANCE, Method::Buffered, count, manners(Tcp), Instant::now());
+    let data = table(120);
+    for (name, said, expected) in [
+        (
+            "buffered",
+            vec![(Command::ACK_OK, SESSION, bulk::buffered_reply(5000, 9).to_vec())],
+            Buffer::Holds(5000),
+        ),
+        ("at once", vec![(Command::DATA, SESSION, data.clone())], Buffer::Free),
+        ("announced", transfer(&data, 50), Buffer::Free),
+        ("nothing", vec![(Command::ACK_ERROR, 0, Vec::new())], Buffer::Free),
+    ] {
+        let mut stage = Stage::open(Tcp, read(None).stopping_when_prepared());
+        stage.say_all(&said);
+        assert_eq!(stage.requests(), [Command::DATA_WRRQ], "{name}: and nothing else is asked");
+        let bulk = stage.done.unwrap_or_else(|| panic!("{name}")).unwrap();
+        assert_eq!(bulk.buffer, expected, "{name}");
+        let whole = matches!(name, "at once" | "announced");
+        assert_eq!(bulk.data, if whole { data.clone() } else { Vec::new() }, "{name}");
+    }
+    let mut old = Stage::open(Tcp, read(Some(3)).stopping_when_prepared());
+    old.say(Command::ACK_UNKNOWN, SESSION, &[]);
+    old.say_all(&transfer(&data, 50));
+    let bulk = old.done.unwrap().unwrap();
+    assert!(bulk.data == data && bulk.method == Method::Direct && bulk.buffer == Buffer::Free);
+}
+
+#[test]
+fn a_part_is_exactly_the_bytes_asked_for_and_the_buffer_is_kept() {
+    let data = table(100_000);
+    for (carrier, start, size) in [(Tcp, 0, 4), (Tcp, 60_000, 40_004), (Udp, 99_964, 40), (Udp, 7, 40_000)] {
+        let mut stage = part(carrier, start, size, 16_384);
+        while stage.done.is_none() {
+            assert_eq!(stage.asked().command, Command::DATA_RDY);
+            let asked = Chunk::parse(&stage.asked().payload).unwrap();
+            assert!(asked.size <= 16_384 && asked.start >= start);
+            stage.say_all(&transfer(&data[asked.start as usize..][..asked.size as usize], 1008));
+        }
+        let bulk = stage.done.unwrap().unwrap();
+        assert_eq!(bulk.data, data[start as usize..][..size as usize], "{carrier:?} {start} {size}");
+        assert_eq!(bulk.buffer, Buffer::Holds(start + size));
+    }
+}
+
+#[test]
+fn a_part_of_a_lost_buffer_is_an_error_and_the_table_is_not_prepared_anew() {
+    for code in [Command::ACK_ERROR, Command::ERR_NO_DATA, Command::ACK_UNKNOWN] {
+        let mut stage = part(Tcp, 40, 4000, 65_472);
+        stage.say(code, SESSION, &[]);
+        assert_eq!(stage.requests(), [Command::DATA_RDY, Command::FREE_DATA]);
+        stage.say(Command::ACK_OK, SESSION, &[]);
+        assert_eq!(*failed(&stage), DialogError::TransferRefused { code });
+        assert!(failed(&stage).leaves_session_usable());
+    }
+}
+
+#[test]
+fn a_short_part_is_asked_for_three_times_and_the_buffer_given_back() {
+    let data = table(9000);
+    for (carrier, limits) in [(Tcp, [8000, 8000, 8000]), (Udp, [8000, 4000, 2048])] {
+        let mut stage = part(carrier, 100, 8000, 8000);
+        for limit in limits {
+            let asked = Chunk::parse(&stage.asked().payload).unwrap();
+            assert_eq!(asked, Chunk { start: 100, size: limit }, "{carrier:?}");
+            stage.say_all(&transfer(&data[100..][..asked.size as usize - 10], 1000));
+        }
+        assert_eq!(stage.asked().command, Command::FREE_DATA, "{carrier:?}");
+        stage.say(Command::ACK_OK, SESSION, &[]);
+        assert!(matches!(failed(&stage), DialogError::Incomplete { .. }), "{carrier:?}");
+        assert_eq!(stage.talk.dialog().chunk_limit(), limits[2]);
+    }
+}
+
+#[test]
+fn a_part_that_stops_is_told_with_its_own_numbers() {
+    let data = table(9000);
+    let mut stage = part(Tcp, 100, 8000, 65_472);
+    stage.say_all(&transfer(&data[100..8100], 1000)[..4]);
+    assert_eq!(stage.talk.dialog().progress(), (8000, 3000));
+    stage.wait();
+    assert_eq!(*failed(&stage), DialogError::Stalled { announced: 8000, received: 3000, waited: PROGRESS });
+}
+
 /// A device over a bad network: every packet of its answers may be lost, doubled or moved.
 fn mangled(said: Vec<Said>, dice: &mut impl FnMut(usize) -> usize) -> Vec<Said> {
     let mut out: Vec<Said> = Vec::new();
@@ -491,6 +585,42 @@ proptest! {
         }
         if let Some(Ok(bulk)) = stage.done {
             prop_assert!(bulk.data == data, "{} of {} bytes", bulk.data.len(), data.len());
+        }
+    }
+
+    #[test]
+    fn over_a_bad_network_a_part_is_exact_or_there_is_an_error(
+        size in 1u32..30_000, start in 0u32..5000, limit in 1000u32..20_000, seed: u64, udp: bool,
+    ) {
+        let data = table(40_000);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut dice = |sides: usize| random.usize(0..sides.max(1));
+        let mut stage = part(if udp { Udp } else { Tcp }, start, size, limit);
+        let mut answered = None;
+        while stage.done.is_none() {
+            let asked = stage.asked().clone();
+            if answered == Some(asked.reply) {
+                stage.wait();
+                continue;
+            }
+            answered = Some(asked.reply);
+            let said = match asked.command {
+                Command::DATA_RDY => {
+                    let Chunk { start, size } = Chunk::parse(&asked.payload).unwrap();
+                    transfer(&data[start as usize..][..size as usize], 1024)
+                }
+                Command::FREE_DATA => vec![(Command::ACK_OK, SESSION, Vec::new())],
+                code => panic!("{code} is no business of a part"),
+            };
+            // Streams lose nothing; datagrams do.
+            let said = if udp { mangled(said, &mut dice) } else { said };
+            for (command, session, payload) in said {
+                stage.hear(&Packet { command, session, reply: asked.reply, payload: &payload });
+            }
+        }
+        match stage.done {
+            Some(Ok(bulk)) => prop_assert!(bulk.data == data[start as usize..][..size as usize]),
+            outcome => prop_assert!(udp, "{:?}", outcome),
         }
     }
 

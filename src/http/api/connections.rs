@@ -70,7 +70,7 @@ pub fn connect(call: &mut Call) -> Handled {
     gateway.registry.connect(&device.id).map_err(refused(&device.id))?;
     let reply = call.later()?;
     let (registry, id) = (Arc::clone(&gateway.registry), device.id.clone());
-    let terms = Terms { priority: Priority::Urgent, deadline, repeat: Repeat::Harmless };
+    let terms = Terms { priority: Priority::Urgent, deadline, repeat: Repeat::Harmless, brief: true };
     // Nothing is asked; being run at all means that there is a session.
     registry.submit(
         &device.id,

@@ -87,7 +87,7 @@ where
 {
     call.allow(&["timeout"])?;
     let device = call.device()?;
-    let terms = Terms::read(call.deadline()?);
+    let terms = Terms::read(call.deadline()?).brief();
     let gateway = Arc::clone(&call.gateway);
     let reply = call.later()?;
     let id = device.id.clone();

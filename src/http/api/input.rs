@@ -169,7 +169,7 @@ impl<'de> Deserialize<'de> for Zone {
 }
 
 /// A field that is there, even as `null`.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -1,7 +1,11 @@
 //! What the API offers, one file per resource. Handlers parse, ask, and shape the answer; they decide nothing
 //! else.
 
+pub mod ask_journal;
 pub mod attendance;
+pub mod clear;
+pub mod collection;
+pub mod completeness;
 pub mod connections;
 pub mod devices;
 pub mod health;

@@ -39,7 +39,7 @@ where
 {
     call.allow(&["timeout"])?;
     let device = call.device()?;
-    let terms = Terms::effect(call.deadline()?);
+    let terms = Terms::effect(call.deadline()?).brief();
     let reply = call.later()?;
     let id = device.id.clone();
     let registry = Arc::clone(&call.gateway.registry);

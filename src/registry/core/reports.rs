@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::error::{Failure, Refusal};
+use super::super::job::Ticket;
 use super::super::outage::Outage;
 use super::super::slot::{Slot, State};
 use super::{Assignment, Core, Effect, Finished};
@@ -40,6 +41,29 @@ impl<S, J> Core<S, J> {
             self.arm(&id);
         }
         None
+    }
+
+    /// A job for the worker that has this device's session and is in the middle of a long one.
+    pub fn take_between(&mut self, id: &DeviceId, now: Instant) -> Option<Ticket<J>> {
+        let slot = self.slots.get_mut(id)?;
+        if !matches!(slot.state(), State::Busy { .. }) || slot.then.is_some() {
+            return None;
+        }
+        let ticket = slot.queue.pop_brief(now)?;
+        slot.calls += 1;
+        self.arm(id);
+        Some(ticket)
+    }
+
+    /// A job that was taken in between goes back to the head of its line: the session broke under it.
+    pub fn put_back(&mut self, id: &DeviceId, ticket: Ticket<J>) {
+        match self.slots.get_mut(id) {
+            Some(slot) => {
+                slot.queue.push_front(ticket);
+                self.arm(id);
+            }
+            None => self.answer(ticket, Refusal::Unknown),
+        }
     }
 
     /// A worker is done with a job.

@@ -45,6 +45,16 @@ pub struct Cursor {
     pub proved_before: Option<ClockWord>,
 }
 
+impl Cursor {
+    /// Whether a device that counts so many records has none that the journal lacks. A count is believed where it
+    /// was true when the whole log was read.
+    #[must_use]
+    pub fn says_nothing_new(&self, count: Option<u32>) -> bool {
+        let honest = self.device_count.is_some_and(|then| then > 0 && u64::from(then) == self.records);
+        self.complete && honest && count == self.device_count
+    }
+}
+
 /// Something that the journal cannot have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {

@@ -1,5 +1,6 @@
 //! The journal as everyone else sees it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,10 @@ use super::cursor::{Cursor, Gap};
 use super::feed::Feed;
 use super::lane::Lane;
 use super::placing::{LiveRecord, LogBatch, LogOutcome};
+use super::quarantine::Quarantined;
 use super::query::{Page, PageQuery};
+use super::retrial;
+use super::row::Record;
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
@@ -115,6 +119,36 @@ impl Journal {
     #[must_use]
     pub fn place_live(&self, events: Vec<LiveRecord>) -> u64 {
         self.writer.lay(events)
+    }
+
+    /// The terminals of which live events wait in quarantine for their log, since the last call.
+    #[must_use]
+    pub fn take_conflicts(&self) -> BTreeSet<String> {
+        self.writer.take_conflicts()
+    }
+
+    /// Has another version look at what waits in quarantine: what `decode` understands is placed, the rest notes
+    /// the version. It goes on in the background.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Closed`].
+    pub fn retry_quarantine(
+        &self,
+        version: &'static str,
+        decode: impl Fn(&Quarantined) -> Option<Record> + Send + 'static,
+        now: i64,
+        deadline: Deadline,
+    ) -> Result<(), StoreError> {
+        let feed = Arc::clone(&self.feed);
+        let look = move |backend: &mut dyn Backend| retrial::look_through(backend, version, &decode, now);
+        self.writer.ask_then(deadline, look, move |result| match result {
+            Ok(rows) if rows.is_empty() => {}
+            Ok(rows) => {
+                log::info!("{} punches came out of quarantine", rows.len());
+                feed.publish(rows, 0);
+            }
+            Err(error) => log::debug!("the quarantine was not looked through: {error}"),
+        })
     }
 
     /// The cursor of a terminal.

@@ -4,7 +4,7 @@
 //! any more. The lane that writes also takes live events, which go first and are kept in memory while the database
 //! cannot take them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::backend::Backend;
 use super::feed::Feed;
-use super::placing::LiveRecord;
+use super::placing::{LivePlacement, LiveRecord};
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
@@ -28,6 +28,8 @@ pub(super) struct Lane {
     clock: Arc<dyn Clock>,
     capacity: usize,
     pub(super) health: Health,
+    /// guards: the terminals with live events that wait for their log
+    conflicts: Mutex<BTreeSet<String>>,
     /// guards: what waits
     state: Mutex<State>,
     work: Condvar,
@@ -48,10 +50,10 @@ struct State {
 
 struct Task {
     deadline: Deadline,
-    run: Box<Job>,
+    run: Job,
 }
 
-type Job = dyn FnOnce(&mut dyn Backend) -> Result<(), StoreError> + Send;
+type Job = Box<dyn FnOnce(&mut dyn Backend) -> Result<(), StoreError> + Send>;
 
 /// Live events that may wait for the database.
 const LIVE_CEILING: usize = 16_384;
@@ -73,7 +75,7 @@ impl Lane {
         health: Health,
     ) -> Self {
         let (state, work, over) = (Mutex::default(), Condvar::new(), Condvar::new());
-        Self { name, area, clock, capacity, health, state, work, over }
+        Self { name, area, clock, capacity, health, conflicts: Mutex::default(), state, work, over }
     }
 
     /// Asks something and waits for the answer.
@@ -138,6 +140,11 @@ impl Lane {
         drop(state);
         self.work.notify_one();
         lost
+    }
+
+    /// The terminals of live events that were put in quarantine since the last call.
+    pub(super) fn take_conflicts(&self) -> BTreeSet<String> {
+        std::mem::take(&mut lock(&self.conflicts))
     }
 
     /// How many requests and live events wait.
@@ -246,6 +253,13 @@ impl Lane {
         match self.call(backend, |backend| backend.place_live(&events)) {
             Ok(placed) => {
                 feed.publish(placed.rows, 0);
+                let unclear = events.iter().zip(placed.outcomes);
+                let unclear = unclear.filter(|(_, outcome)| *outcome == LivePlacement::Conflict);
+                let serial_numbers: BTreeSet<_> =
+                    unclear.map(|(event, _)| event.serial_number.clone()).collect();
+                if !serial_numbers.is_empty() {
+                    lock(&self.conflicts).extend(serial_numbers);
+                }
                 true
             }
             Err(error) => {

@@ -13,6 +13,7 @@ pub mod cursor;
 pub mod delivery;
 pub mod feed;
 mod handle;
+pub mod json;
 mod lane;
 pub mod placing;
 mod plan;
@@ -20,6 +21,7 @@ mod postgres;
 mod purge;
 pub mod quarantine;
 pub mod query;
+mod retrial;
 pub mod row;
 mod sqlite;
 

@@ -65,8 +65,10 @@ pub enum LogOutcome {
 pub struct LogPlaced {
     /// The cursor as it is kept.
     pub cursor: Cursor,
-    /// The new rows, by sequence number.
+    /// The new rows, by sequence number; they go to the journal's followers.
     pub rows: Vec<Row>,
+    /// How many they are.
+    pub added: u64,
     /// How many rows of live events were completed.
     pub completed: u64,
     /// How many rows were met that earlier passes had met.

@@ -2,6 +2,7 @@
 
 pub mod operation;
 pub mod punch;
+pub mod sampled;
 pub mod stride;
 pub mod table;
 pub mod template;

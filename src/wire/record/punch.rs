@@ -147,6 +147,14 @@ impl Punch {
     }
 }
 
+/// The records of a table, or of a part of it that begins and ends with a record, each with its bytes. Blank ones
+/// are among them; bytes behind the last whole record are not.
+pub fn slots(records: &[u8], layout: PunchLayout) -> impl Iterator<Item = (&[u8], Punch)> {
+    records
+        .chunks_exact(layout.stride())
+        .filter_map(move |record| Some((record, Punch::parse(record, layout).ok()?)))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -159,6 +167,10 @@ mod tests {
             record in proptest::collection::vec(any::<u8>(), 0..80), stride in 0usize..80,
         ) {
             if let Some(layout) = PunchLayout::for_stride(stride) {
+                let cut: Vec<_> = slots(&record, layout).collect();
+                prop_assert_eq!(cut.len(), record.len() / stride);
+                prop_assert!(cut.iter().all(|(raw, punch)| Punch::parse(raw, layout) == Ok(*punch)));
+                prop_assert!(cut.iter().flat_map(|(raw, _)| raw.iter()).eq(record.iter().take(cut.len() * stride)));
                 let needed = stride.min(40);
                 prop_assert_eq!(Punch::parse(&record, layout).is_ok(), record.len() >= needed);
             }

@@ -5,6 +5,7 @@
 //! Below half plausible records nothing is delivered: stale memory looks like that.
 
 use super::punch::{Punch, PunchLayout};
+use super::sampled::Sampled;
 use super::user::{User, UserLayout};
 use crate::wire::clock_word::ClockWord;
 
@@ -21,9 +22,9 @@ pub struct UnknownLayout {
 }
 
 /// How many records from each end of a table are looked at.
-const SAMPLE: usize = 50;
+pub(super) const SAMPLE: usize = 50;
 /// The longest record that a count can make a candidate, in bytes.
-const STRIDE_CEILING: usize = 1024;
+pub(super) const STRIDE_CEILING: usize = 1024;
 /// The largest work code that a numeric record can believably hold; clock words of any year since 2003 are larger.
 const WORK_CODE_CEILING: u32 = 100_000_000;
 
@@ -41,7 +42,19 @@ pub fn punch_layout(
     count: Option<u32>,
     latest: ClockWord,
 ) -> Result<PunchLayout, UnknownLayout> {
-    let counted = by_count(body, count);
+    punch_layout_of(Sampled::whole(body), count, latest)
+}
+
+/// The same for a table of which only the two ends have been read.
+///
+/// # Errors
+/// [`UnknownLayout`] when no length divides the table into mostly plausible records.
+pub fn punch_layout_of(
+    body: Sampled<'_>,
+    count: Option<u32>,
+    latest: ClockWord,
+) -> Result<PunchLayout, UnknownLayout> {
+    let counted = by_count(body.total(), count);
     // The order decides between equal scores: the usual lengths first (the one that the count supports before
     // the others), then short before long. A length that skips every other record scores well too.
     let known = [40, 49, 16, 8];
@@ -59,7 +72,8 @@ pub fn punch_layout(
 /// # Errors
 /// [`UnknownLayout`] when no length divides the table into mostly plausible records.
 pub fn user_layout(body: &[u8], count: Option<u32>) -> Result<UserLayout, UnknownLayout> {
-    let counted = by_count(body, count);
+    let body = Sampled::whole(body);
+    let counted = by_count(body.total(), count);
     let known = [72, 28];
     let first = counted.filter(|stride| known.contains(stride));
     let rest = counted.filter(|stride| *stride > 72);
@@ -70,14 +84,14 @@ pub fn user_layout(body: &[u8], count: Option<u32>) -> Result<UserLayout, Unknow
     .ok_or_else(|| unknown(body, count))
 }
 
-fn by_count(body: &[u8], count: Option<u32>) -> Option<usize> {
+fn by_count(total: usize, count: Option<u32>) -> Option<usize> {
     let count = usize::try_from(count?).ok().filter(|&count| count > 0)?;
-    let stride = body.len() / count;
-    (body.len().is_multiple_of(count) && stride <= STRIDE_CEILING).then_some(stride)
+    let stride = total / count;
+    (total.is_multiple_of(count) && stride <= STRIDE_CEILING).then_some(stride)
 }
 
 fn best<L: Copy>(
-    body: &[u8],
+    body: Sampled<'_>,
     candidates: impl Iterator<Item = L>,
     stride: impl Fn(L) -> usize,
     good: impl Fn(&[u8], L) -> bool,
@@ -85,13 +99,13 @@ fn best<L: Copy>(
     let mut best: Option<(L, usize, usize)> = None;
     for layout in candidates {
         let stride = stride(layout);
-        if !body.len().is_multiple_of(stride) {
+        if !body.total().is_multiple_of(stride) {
             continue;
         }
-        let records = body.len() / stride;
+        let records = body.total() / stride;
         let (mut seen, mut blank, mut sound) = (0, 0, 0);
         let sample = (0..records.min(SAMPLE)).chain(records.saturating_sub(SAMPLE).max(SAMPLE)..records);
-        for record in sample.filter_map(|index| body.get(index * stride..(index + 1) * stride)) {
+        for record in sample.filter_map(|index| body.get(index * stride, stride)) {
             seen += 1;
             if record.iter().all(|byte| *byte == 0) {
                 blank += 1;
@@ -135,9 +149,9 @@ pub(super) fn plausible_punch(punch: &Punch, record: &[u8], layout: PunchLayout,
     }
 }
 
-fn unknown(body: &[u8], count: Option<u32>) -> UnknownLayout {
-    let head = body.iter().take(128).copied().collect();
-    UnknownLayout { size: body.len(), count, head }
+fn unknown(body: Sampled<'_>, count: Option<u32>) -> UnknownLayout {
+    let head = body.head().iter().take(128).copied().collect();
+    UnknownLayout { size: body.total(), count, head }
 }
 
 fn shown(count: Option<u32>) -> String {
@@ -264,6 +278,38 @@ mod tests {
             }
             if let Ok(layout) = user_layout(&body, count) {
                 prop_assert_eq!(body.len() % layout.stride(), 0);
+            }
+        }
+
+        #[test]
+        fn the_ends_of_a_table_decide_as_the_whole_does(
+            stride in prop_oneof![Just(8usize), Just(16), Just(40), Just(49), 41usize..=64, 65usize..=STRIDE_CEILING],
+            records in 1usize..700, seed: u64, rubbish in 0u8..60, blank in 0u8..60,
+            count in prop_oneof![Just(None), Just(Some(1u32)), Just(Some(2)), (0u32..1400).prop_map(Some)],
+            more in 0usize..3000,
+        ) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut body = table(PunchLayout::for_stride(stride).unwrap(), records);
+            for record in body.chunks_exact_mut(stride) {
+                match random.u8(0..100) {
+                    dice if dice < rubbish => record.fill_with(|| random.u8(..)),
+                    dice if dice < rubbish + blank => record.fill(0),
+                    _ => {}
+                }
+            }
+            let count = count.map(|count| if count == 1 { records as u32 } else { count });
+            let ends = body.len().min(Sampled::ENDS - more);
+            let ends = Sampled::ends(body.len(), &body[..ends], &body[body.len() - ends..]);
+            prop_assert_eq!(punch_layout_of(ends, count, latest()), punch_layout(&body, count, latest()));
+        }
+
+        #[test]
+        fn ends_of_any_length_have_a_layout_that_divides_the_table_or_none(
+            total in 0usize..5000, head in proptest::collection::vec(any::<u8>(), 0..300),
+            tail in proptest::collection::vec(any::<u8>(), 0..300), count in proptest::option::of(0u32..700),
+        ) {
+            if let Ok(layout) = punch_layout_of(Sampled::ends(total, &head, &tail), count, latest()) {
+                prop_assert_eq!(total % layout.stride(), 0);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::UserId;
-use super::punch::{Punch, PunchLayout};
+use super::punch::{Punch, PunchLayout, slots};
 use super::stride::{UnknownLayout, plausible_punch, punch_layout, user_layout};
 use super::user::{User, UserLayout};
 use crate::wire::clock_word::ClockWord;
@@ -94,12 +94,8 @@ impl PunchTable {
 
     /// The punches in the device's order; blank slots, which name nobody, are passed over.
     pub fn iter(&self) -> impl Iterator<Item = Punch> + '_ {
-        let layout = self.layout.unwrap_or(PunchLayout::TEXT);
-        self.records()
-            .chunks_exact(layout.stride())
-            .filter_map(move |record| Punch::parse(record, layout).ok())
-            .filter(|punch| !punch.is_blank())
-            .map(|punch| self.named(punch))
+        let punches = slots(self.records(), self.layout.unwrap_or(PunchLayout::TEXT)).map(|(_, punch)| punch);
+        punches.filter(|punch| !punch.is_blank()).map(|punch| self.named(punch))
     }
 
     /// The same, taking the table along: for whoever sends them bit by bit.
@@ -126,7 +122,9 @@ impl PunchTable {
         self.body.len() / self.layout.unwrap_or(PunchLayout::TEXT).stride()
     }
 
-    fn records(&self) -> &[u8] {
+    /// The bytes of the records, one after the other.
+    #[must_use]
+    pub fn records(&self) -> &[u8] {
         self.data.get(self.body.clone()).unwrap_or_default()
     }
 }

@@ -355,7 +355,7 @@ fn record(name: &str, address: [u8; 4]) -> Device {
 
 pub(super) fn ticket(priority: Priority, job: u32, now: Instant, within: Duration) -> Ticket<u32> {
     let deadline = Deadline::after(now, within);
-    Ticket { priority, deadline, repeat: Repeat::Harmless, since: now, attempts: 0, job }
+    Ticket { priority, deadline, repeat: Repeat::Harmless, brief: false, since: now, attempts: 0, job }
 }
 
 pub(super) fn failure(code: &'static str) -> Arc<Failure> {

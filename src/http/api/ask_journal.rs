@@ -1,0 +1,133 @@
+//! Asking the journal on behalf of a caller: no HTTP worker waits for it, and the caller is answered by its deadline
+//! whatever the database does. A change that was not begun by then is never made, and the answer says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::base::deadline::Deadline;
+use crate::http::call::{Call, Handled, Outcome};
+use crate::http::problem::Problem;
+use crate::http::reply::SharedReply;
+use crate::http::response::Answer;
+use crate::store::StoreError;
+use crate::store::journal::backend::Backend;
+use crate::store::journal::feed::Feed;
+
+/// Reads something. `shape` makes the answer, on the journal's thread: it must be quick.
+///
+/// # Errors
+/// When the call was answered already: a defect of the handler.
+pub fn read<T: Send + 'static>(
+    call: &mut Call,
+    deadline: Deadline,
+    job: impl FnOnce(&mut dyn Backend) -> Result<T, StoreError> + Send + 'static,
+    shape: impl FnOnce(T) -> Result<Answer, Problem> + Send + 'static,
+) -> Handled {
+    let question = Question::new(call, deadline, false)?;
+    let (job, answer, asked) = question.parts(job, shape);
+    let refused = call.gateway.journal.read_then(deadline, job, answer);
+    asked.refused(refused);
+    Ok(Outcome::Later)
+}
+
+/// Changes something; otherwise like [`read`].
+///
+/// # Errors
+/// When the call was answered already: a defect of the handler.
+pub fn write<T: Send + 'static>(
+    call: &mut Call,
+    deadline: Deadline,
+    job: impl FnOnce(&mut dyn Backend) -> Result<T, StoreError> + Send + 'static,
+    shape: impl FnOnce(T) -> Result<Answer, Problem> + Send + 'static,
+) -> Handled {
+    let question = Question::new(call, deadline, true)?;
+    let (job, answer, asked) = question.parts(job, shape);
+    let refused = call.gateway.journal.write_then(deadline, job, answer);
+    asked.refused(refused);
+    Ok(Outcome::Later)
+}
+
+/// One question, and how far it has come.
+#[derive(Clone)]
+struct Question {
+    reply: SharedReply,
+    stage: Arc<AtomicU8>,
+    writes: bool,
+    feed: Arc<Feed>,
+}
+
+const WAITING: u8 = 0;
+const BEGUN: u8 = 1;
+const OVER: u8 = 2;
+
+impl Question {
+    fn new(call: &mut Call, deadline: Deadline, writes: bool) -> Result<Self, Problem> {
+        let feed = Arc::clone(call.gateway.journal.feed());
+        let question = Self { reply: call.later()?.shared(), stage: Arc::default(), writes, feed };
+        let late = question.clone();
+        call.gateway.alarms.at(deadline.instant(), move || {
+            let timed_out = |outcome_unknown| StoreError::TimedOut { outcome_unknown };
+            late.end(&timed_out(false), &timed_out(late.writes));
+        });
+        Ok(question)
+    }
+
+    /// What the journal is to do, what it is to say, and what is left to refuse with.
+    #[allow(clippy::type_complexity)]
+    fn parts<T: Send + 'static>(
+        self,
+        job: impl FnOnce(&mut dyn Backend) -> Result<T, StoreError> + Send + 'static,
+        shape: impl FnOnce(T) -> Result<Answer, Problem> + Send + 'static,
+    ) -> (
+        impl FnOnce(&mut dyn Backend) -> Result<T, StoreError> + Send + 'static,
+        impl FnOnce(Result<T, StoreError>) + Send + 'static,
+        Self,
+    ) {
+        let (doing, asked) = (self.clone(), self.clone());
+        let job = move |backend: &mut dyn Backend| {
+            if doing.passes(WAITING, BEGUN) {
+                job(backend)
+            } else {
+                Err(StoreError::TimedOut { outcome_unknown: false })
+            }
+        };
+        let unanswered = Unanswered(self);
+        let answer = move |result: Result<T, StoreError>| {
+            if let Some(reply) = unanswered.0.reply.take() {
+                reply.result(result.map_err(|error| Problem::of_store(&error)).and_then(shape));
+            }
+        };
+        (job, answer, asked)
+    }
+
+    /// Answers when the journal took no question.
+    fn refused(&self, taken: Result<(), StoreError>) {
+        if let Err(error) = taken {
+            self.end(&error, &error);
+        }
+    }
+
+    /// Answers with an error, if nobody has answered yet: the first one if the question was never begun, and then
+    /// it never will be.
+    fn end(&self, not_begun: &StoreError, begun: &StoreError) {
+        let error = if self.passes(WAITING, OVER) { not_begun } else { begun };
+        if let Some(reply) = self.reply.take() {
+            reply.send(Problem::of_store(error).answer());
+        }
+    }
+
+    fn passes(&self, from: u8, to: u8) -> bool {
+        self.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// Dropped without an answer, it says why there is none: the journal was closed, was too late, or broke on it.
+struct Unanswered(Question);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let late = StoreError::TimedOut { outcome_unknown: false };
+        let not_begun = if self.0.feed.is_closed() { StoreError::Closed } else { late };
+        self.0.end(&not_begun, &StoreError::Internal { outcome_unknown: self.0.writes });
+    }
+}

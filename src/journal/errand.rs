@@ -1,0 +1,125 @@
+//! What a worker does with a device's session for the journal: have its punches told at once, look up its people,
+//! read its log, and set its clock right where that is wanted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::civil::{civil_now, possible};
+use super::correction::{Correction, Verdict};
+use super::decode::People;
+use super::reading::{Reading, Report};
+use super::status::Live;
+use crate::base::deadline::Deadline;
+use crate::device::{DeviceError, Session};
+use crate::registry::Between;
+use crate::wire::event::ATTLOG;
+use crate::wire::record::punch::PunchLayout;
+
+/// What is to be done.
+pub(super) struct Errand {
+    pub(super) reading: Reading,
+    /// Whether the session is to tell of punches.
+    pub(super) live: bool,
+    /// Whether the people are to be looked up first.
+    pub(super) people: bool,
+    pub(super) correction: Correction,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) report: Report,
+    pub(super) live: Live,
+    pub(super) people: Option<People>,
+    /// What the clock was set to.
+    pub(super) corrected: Option<String>,
+    /// Whether it should be set back later.
+    pub(super) correct_later: bool,
+}
+
+impl Errand {
+    pub(super) fn run(
+        &mut self,
+        session: &mut Session,
+        deadline: Deadline,
+        between: &mut Between<'_>,
+    ) -> Result<Fetched, DeviceError> {
+        session.make_sure_enabled(deadline)?;
+        let live = if self.live { listen(session, deadline)? } else { Live::Off };
+        let mut people = None;
+        if self.people {
+            people = look_up(session, deadline)?;
+            if let Some(people) = &people {
+                self.reading.decoder.people = Arc::clone(people);
+            }
+        }
+        let mut report = self.reading.run(session, deadline, between)?;
+        // A log that names people by index, met for the first time: once more, with the people.
+        let short = report.layout == Some(PunchLayout::Short);
+        if short && people.is_none() && self.reading.decoder.people.is_empty() && report.added > 0 {
+            people = look_up(session, deadline)?;
+            if let Some(people) = people.as_ref().filter(|people| !people.is_empty()) {
+                self.reading.decoder.people = Arc::clone(people);
+                self.reading.cursor = report.cursor.clone();
+                self.reading.effort = super::reading::Effort::Everything;
+                let first = report;
+                report = self.reading.run(session, deadline, between)?;
+                report.added += first.added;
+                report.fetched += first.fetched;
+            }
+        }
+        let (corrected, correct_later) = self.correct(session, &report, deadline)?;
+        Ok(Fetched { report, live, people, corrected, correct_later })
+    }
+
+    fn correct(
+        &self,
+        session: &mut Session,
+        report: &Report,
+        deadline: Deadline,
+    ) -> Result<(Option<String>, bool), DeviceError> {
+        let Some(drift) = report.drift else { return Ok((None, false)) };
+        let now = civil_now(self.reading.clock.wall(), &self.reading.decoder.zone);
+        match self.correction.judge(drift, now.time()) {
+            Verdict::Leave => Ok((None, false)),
+            Verdict::Later => Ok((None, true)),
+            Verdict::Set => {
+                let time = possible(civil_now(self.reading.clock.wall(), &self.reading.decoder.zone));
+                match session.set_time(time, deadline) {
+                    Ok(()) => Ok((Some(time.to_string()), false)),
+                    // What the journal has is not undone by a clock that could not be set.
+                    Err(error) if error.keeps_session() => {
+                        log::warn!("device {}: its clock was not set: {error}", self.reading.device_id);
+                        Ok((None, false))
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+/// Has the device tell of punches, once per session.
+fn listen(session: &mut Session, deadline: Deadline) -> Result<Live, DeviceError> {
+    let mask = u32::from(ATTLOG);
+    if session.registered_events() == Some(mask) {
+        return Ok(Live::On);
+    }
+    match session.register_events(mask, deadline) {
+        Ok(()) => Ok(Live::On),
+        Err(error) if error.keeps_session() => Ok(Live::Refused),
+        Err(error) => Err(error),
+    }
+}
+
+/// The device's users by index; `None` when it does not hand them out.
+fn look_up(session: &mut Session, deadline: Deadline) -> Result<Option<People>, DeviceError> {
+    match session.users(deadline) {
+        Ok(users) => {
+            let people: HashMap<_, _> = users.iter().map(|user| (user.uid, user.user_id)).collect();
+            Ok(Some(Arc::new(people)))
+        }
+        Err(error) if error.keeps_session() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,348 @@
+//! The steps of one read: is this the log that is known, what of it is new, and was that all?
+
+use super::body::Body;
+use super::decode::Decoded;
+use super::keeping::{Keeping, Stop};
+use super::overlap::{OVERLAP, Overlap};
+use super::reading::{Effort, End, Reading, Report};
+use crate::base::deadline::Deadline;
+use crate::device::{DeviceError, Session};
+use crate::registry::Between;
+use crate::store::journal::placing::NewGap;
+use crate::store::journal::quarantine::Strange;
+use crate::store::journal::{Cursor, GapReason, LogBatch, Record};
+use crate::wire::clock_word::ClockWord;
+use crate::wire::record::punch::PunchLayout;
+
+/// A read under way.
+pub(super) struct Run<'r, 's, 'b, 'w> {
+    pub(super) reading: &'r Reading,
+    pub(super) session: &'s mut Session,
+    pub(super) deadline: Deadline,
+    pub(super) between: &'b mut Between<'w>,
+    /// `None` once it was given back.
+    pub(super) body: Option<Body>,
+    pub(super) keeping: Keeping,
+    pub(super) report: Report,
+}
+
+/// Records that were read and not sent yet.
+struct Pending {
+    records: Vec<Record>,
+    strange: Vec<Strange>,
+    overlap: Overlap,
+    /// Where in the log they end.
+    slot: u64,
+}
+
+/// Records in one transaction.
+const BATCH: usize = 8192;
+/// Bytes from which on a read is large.
+const LARGE: u64 = 1 << 20;
+/// How often it is noted that nothing was new, in milliseconds.
+const NOTED: i64 = 10 * 60 * 1000;
+
+impl Run<'_, '_, '_, '_> {
+    pub(super) fn all(&mut self, latest: ClockWord) -> Result<End, Stop> {
+        let known = self.reading.cursor.clone();
+        let mut overlap = Overlap::default();
+        let goes_on = self.reading.effort != Effort::Everything && self.recognise(&known, &mut overlap)?;
+        let base = if goes_on {
+            known
+        } else {
+            overlap = Overlap::default();
+            self.find_layout(latest)?;
+            self.new_pass(&known)
+        };
+        let (slots, layout) = self.body.as_ref().map_or((0, None), |body| (body.slots(), body.layout()));
+        (self.report.slots, self.report.layout) = (slots, layout);
+        let stride = layout.map_or(0, PunchLayout::stride) as u64;
+        if (slots - base.records.min(slots)) * stride > LARGE && !(self.reading.may_be_large)() {
+            return Ok(End::PutOff);
+        }
+        let pending = Pending { records: Vec::new(), strange: Vec::new(), overlap, slot: base.records };
+        let pending = self.read(&base, slots, pending)?;
+        self.release()?;
+        if self.report.cut_short {
+            self.send(&base, pending, None)?;
+            self.keeping.wait(&mut || Ok(()))?;
+            return Ok(End::PutOff);
+        }
+        // Said before the read counts as complete, and it tells whether more has come meanwhile.
+        let after = self.session.free_sizes(self.deadline).map_err(Stop::Device);
+        let after = match after {
+            Ok(sizes) => sizes,
+            Err(stop) => {
+                self.send(&base, pending, None)?;
+                self.wait()?;
+                return Err(stop);
+            }
+        };
+        self.report.count_after = after.punches;
+        self.complete(&base, pending)
+    }
+
+    /// Whether the log goes on from what is known of it: as long or longer, and with the same end up to there.
+    fn recognise(&mut self, known: &Cursor, overlap: &mut Overlap) -> Result<bool, Stop> {
+        let Some(body) = &mut self.body else { return Ok(false) };
+        if known.records == 0 {
+            // The first records after none begin a pass, for their layout to be found out.
+            return Ok(known.pass > 0 && body.length() == 0);
+        }
+        if !body.assume(known.stride) {
+            return Ok(false);
+        }
+        let begin = known.records.saturating_sub(known.overlap.into());
+        // A log that is shorter, or memory of no use, is not recognised.
+        if body.slots() < known.records || known.overlap == 0 || body.layout().is_none() {
+            return Ok(false);
+        }
+        let mut slot = begin;
+        while slot < known.records {
+            let bytes = body.read(self.session, slot..known.records, self.deadline)?;
+            let before = slot;
+            for record in bytes.chunks_exact(known.stride.into()) {
+                overlap.push(record);
+                slot += 1;
+            }
+            if slot == before {
+                return Ok(false);
+            }
+        }
+        Ok(overlap.digest() == (known.overlap, known.digest.clone()))
+    }
+
+    fn find_layout(&mut self, latest: ClockWord) -> Result<(), Stop> {
+        let count = self.report.sizes.punches;
+        match &mut self.body {
+            Some(body) => Ok(body.find_layout(self.session, count, latest, self.deadline)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The cursor at the beginning of a new pass.
+    fn new_pass(&self, known: &Cursor) -> Cursor {
+        let layout = self.body.as_ref().and_then(Body::layout);
+        // What a pass that was broken off was looking for is looked for still.
+        let (sought_seq, sought_records, proved_before) = if known.complete {
+            (known.last_seq, known.records, known.verified_time)
+        } else {
+            (known.sought_seq, known.sought_records, known.proved_before)
+        };
+        Cursor {
+            pass: known.pass + 1,
+            stride: layout.map_or(0, |layout| u16::try_from(layout.stride()).unwrap_or(0)),
+            records: 0,
+            overlap: 0,
+            digest: Vec::new(),
+            last_seq: 0,
+            sought_seq,
+            sought_records,
+            proved_before,
+            complete: false,
+            ..known.clone()
+        }
+    }
+
+    /// Reads up to the end, sending whole batches; gives what is left over.
+    fn read(&mut self, base: &Cursor, slots: u64, mut pending: Pending) -> Result<Pending, Stop> {
+        while pending.slot < slots {
+            if self.between.is_wanted_back() {
+                self.report.cut_short = true;
+                break;
+            }
+            let piece = match &mut self.body {
+                Some(body) => body.read(self.session, pending.slot..slots, self.deadline),
+                None => break,
+            };
+            let bytes = match piece {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    // What has come is worth keeping: the next read goes on from there.
+                    if error.keeps_session() {
+                        self.release()?;
+                    }
+                    self.send(base, pending, None)?;
+                    self.keeping.wait(&mut || Ok(()))?;
+                    return Err(error.into());
+                }
+            };
+            let before = pending.slot;
+            self.take(&bytes, &mut pending);
+            if pending.slot == before {
+                break;
+            }
+            if pending.records.len() + pending.strange.len() >= BATCH {
+                let overlap = std::mem::take(&mut pending.overlap);
+                let slot = pending.slot;
+                let full = Pending { overlap, ..pending };
+                let overlap = self.send(base, full, None)?;
+                pending = Pending { records: Vec::with_capacity(BATCH), strange: Vec::new(), overlap, slot };
+            }
+            self.pause()?;
+        }
+        Ok(pending)
+    }
+
+    fn take(&mut self, bytes: &[u8], pending: &mut Pending) {
+        let Some(layout) = self.report.layout else { return };
+        for raw in bytes.chunks_exact(layout.stride()) {
+            match self.reading.decoder.log(raw, layout) {
+                Decoded::Record(record) => pending.records.push(record),
+                Decoded::Strange(strange) => {
+                    self.report.strange += 1;
+                    pending.strange.push(strange);
+                }
+                Decoded::Blank => self.report.blank += 1,
+            }
+            pending.overlap.push(raw);
+            pending.slot += 1;
+        }
+    }
+
+    /// The log is in the journal to its end: the last batch says so, and names what is missing.
+    fn complete(&mut self, base: &Cursor, pending: Pending) -> Result<End, Stop> {
+        let nothing = pending.records.is_empty() && pending.strange.is_empty();
+        if nothing && pending.slot == base.records && self.is_noted(base) {
+            return Ok(End::Complete);
+        }
+        if self.keeping.cursor.sought_seq == 0 && base.sought_seq == 0 {
+            self.send(base, pending, Some(None))?;
+            self.wait()?;
+            return Ok(End::Complete);
+        }
+        // Only when all is placed it is known whether the old end of the log was met.
+        let nothing = Pending {
+            records: Vec::new(),
+            strange: Vec::new(),
+            overlap: Overlap::default(),
+            slot: pending.slot,
+        };
+        let overlap = self.send(base, pending, None)?;
+        self.wait()?;
+        let missing = (self.keeping.cursor.sought_seq != 0).then(|| self.gap());
+        self.report.gap = missing;
+        self.send(base, Pending { overlap, ..nothing }, Some(missing))?;
+        self.wait()?;
+        Ok(End::Complete)
+    }
+
+    /// Whether the journal says already what this read found: that nothing was new is noted now and then only.
+    fn is_noted(&self, base: &Cursor) -> bool {
+        let recently = base.verified_at.is_some_and(|then| self.report.began_at - then < NOTED);
+        base.complete && recently && base.device_count == self.report.sizes.punches
+    }
+
+    /// What is missing when the old end of the log was not met.
+    fn gap(&self) -> NewGap {
+        let kept = &self.keeping.cursor;
+        let to = self
+            .report
+            .first_time
+            .or(self.report.device_time)
+            .or(kept.proved_before)
+            .unwrap_or(ClockWord::MAX);
+        let full = self.report.sizes.punch_capacity.is_some_and(|room| self.report.slots >= u64::from(room));
+        let reason = if self.report.slots < kept.sought_records {
+            GapReason::Cleared
+        } else if full {
+            GapReason::Wrapped
+        } else {
+            GapReason::Replaced
+        };
+        NewGap { from: kept.proved_before, to, reason }
+    }
+
+    /// Sends what is pending and gives back its overlap. `closing` makes the pass complete, with or without a gap.
+    fn send(
+        &mut self,
+        base: &Cursor,
+        pending: Pending,
+        closing: Option<Option<NewGap>>,
+    ) -> Result<Overlap, Stop> {
+        let Pending { records, strange, overlap, slot } = pending;
+        if self.report.first_time.is_none() {
+            let possible = records.iter().find(|record| record.time.time().is_ok());
+            self.report.first_time = possible.map(|record| record.time);
+        }
+        let (count, digest) = overlap.digest();
+        debug_assert!(count as usize <= OVERLAP);
+        let closes = closing.is_some();
+        let (reading, report) = (self.reading, &self.report);
+        let batch = |kept: &Cursor| {
+            let mut cursor = Cursor {
+                records: slot,
+                overlap: count,
+                digest,
+                complete: closes,
+                last_seq: kept.last_seq,
+                sought_seq: kept.sought_seq,
+                ..base.clone()
+            };
+            if kept.pass != base.pass {
+                (cursor.last_seq, cursor.sought_seq) = (base.last_seq, base.sought_seq);
+            }
+            if closes {
+                cursor = Cursor {
+                    sought_seq: 0,
+                    sought_records: 0,
+                    proved_before: None,
+                    verified_at: Some(report.began_at),
+                    verified_time: report.device_time.filter(|time| time.time().is_ok()),
+                    compared_at: Some(report.began_at),
+                    device_count: report.sizes.punches,
+                    drift: report.drift,
+                    ..cursor
+                };
+            }
+            LogBatch {
+                device_id: reading.device_id.clone(),
+                serial_number: reading.serial_number.clone(),
+                continues: kept.revision,
+                cursor,
+                records,
+                strange,
+                gap: closing.flatten(),
+                received_at: crate::journal::civil::millis(reading.clock.wall()),
+            }
+        };
+        let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
+        self.keeping.send(batch, &mut || pause(session, between, serve))?;
+        Ok(overlap)
+    }
+
+    fn wait(&mut self) -> Result<(), Stop> {
+        let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
+        self.keeping.wait(&mut || pause(session, between, serve))
+    }
+
+    fn pause(&mut self) -> Result<(), DeviceError> {
+        pause(self.session, self.between, self.reading.serve)
+    }
+
+    fn release(&mut self) -> Result<(), DeviceError> {
+        match self.body.take() {
+            Some(body) => {
+                self.report.fetched += body.fetched;
+                body.release(self.session, self.deadline)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// After whatever went wrong: the device should not keep a table that nobody fetches.
+    pub(super) fn give_back(&mut self) {
+        if let Err(error) = self.release() {
+            log::debug!("device {}: its transfer buffer was not given back: {error}", self.reading.device_id);
+        }
+    }
+}
+
+fn pause(session: &mut Session, between: &mut Between<'_>, serve: bool) -> Result<(), DeviceError> {
+    if serve {
+        between.pause(session)
+    } else {
+        between.hand_on_events(session);
+        Ok(())
+    }
+}

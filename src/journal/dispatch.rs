@@ -88,6 +88,7 @@ impl Collector {
             let serial_number = device.serial_number();
             let cursor = device.cursor.take().filter(|(of, _)| *of == serial_number);
             device.stage = Stage::Asking { since: now };
+            device.serve();
             (serial_number, cursor)
         });
         let Some((serial_number, cursor)) = known else { return };
@@ -132,9 +133,10 @@ impl Collector {
         let gate = Arc::clone(self);
         let errand = self.with(id, |device| {
             device.stage = Stage::Reading { since: now };
+            device.serve();
             let effective = device.effective();
             let by_index = device.short_log == Some(true) || device.names_by_index;
-            let asked = !device.waiters.is_empty();
+            let asked = !device.served.is_empty();
             let errand = Errand {
                 live: effective.live && effective.enabled && device.device.mode == SessionMode::Persistent,
                 people: by_index && device.people_at.is_none_or(|then| now >= then + PEOPLE),
@@ -237,12 +239,10 @@ impl Collector {
     /// Lets a device rest, and tells those who waited for its read.
     fn over(&self, id: &DeviceId, read: LastRead, refusal: Option<Refusal>) {
         let now = self.clock.now();
-        // What was put off or is begun anew is not over for those who wait.
-        let goes_on = matches!(read.result, ReadResult::PutOff | ReadResult::Again);
         let waiters: Vec<Waiter> = self
             .with(id, |device| {
                 device.rest(read.clone(), fastrand::f64(), now);
-                if goes_on { Vec::new() } else { std::mem::take(&mut device.waiters) }
+                device.dismiss(read.result)
             })
             .unwrap_or_default();
         for waiter in waiters {

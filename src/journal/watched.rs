@@ -36,7 +36,10 @@ pub(super) struct Watched {
     pub(super) due: Instant,
     /// What was asked for since the read under way began.
     pub(super) wanted: Option<Effort>,
+    /// Who waits for a read that has not begun.
     pub(super) waiters: Vec<Waiter>,
+    /// Who waits for the read under way.
+    pub(super) served: Vec<Waiter>,
     /// When the end of the log is compared next, whatever the count says.
     pub(super) compare_at: Instant,
     /// Whether something of this device waits in quarantine for its log.
@@ -95,6 +98,7 @@ impl Watched {
             due: now,
             wanted: None,
             waiters: Vec::new(),
+            served: Vec::new(),
             compare_at: now,
             unsettled: true,
             live: Live::Off,
@@ -168,6 +172,26 @@ impl Watched {
         (self.cursor, self.short_log, self.people_at, self.proved) = (None, None, None, None);
         (self.names_by_index, self.unsettled) = (false, true);
         self.people = Arc::new(HashMap::new());
+    }
+
+    /// Whoever waits now is told of the read that begins; who comes later waits for the next one.
+    pub(super) fn serve(&mut self) {
+        self.served.append(&mut self.waiters);
+    }
+
+    /// Everybody who waits.
+    pub(super) fn all_waiters(&mut self) -> Vec<Waiter> {
+        self.serve();
+        std::mem::take(&mut self.served)
+    }
+
+    /// Who is to be told of the read that is over. What was put off or is begun anew is not over for them.
+    pub(super) fn dismiss(&mut self, result: ReadResult) -> Vec<Waiter> {
+        let mut served = std::mem::take(&mut self.served);
+        if matches!(result, ReadResult::PutOff | ReadResult::Again) {
+            self.waiters.append(&mut served);
+        }
+        served
     }
 
     /// A read is over. `jitter` is a random number from 0 to 1.

@@ -129,3 +129,31 @@ fn a_device_that_is_off_is_read_only_for_those_who_ask() {
     device.waiters.push(Box::new(|_| {}));
     assert!(device.is_due(now));
 }
+
+#[test]
+fn who_asks_during_a_read_is_told_of_the_next_one_and_who_was_put_off_waits_on() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    let (tell, told) = crossbeam_channel::unbounded();
+    let ask = |device: &mut Watched, name: &'static str| {
+        let tell = tell.clone();
+        device.waiters.push(Box::new(move |_| tell.send(name).unwrap()));
+    };
+    let over = |device: &mut Watched, result| {
+        for waiter in device.dismiss(result) {
+            waiter(Err(Refusal::Stopping));
+        }
+        told.try_iter().collect::<Vec<_>>()
+    };
+    ask(&mut device, "before");
+    device.serve();
+    ask(&mut device, "during");
+    assert!(over(&mut device, ReadResult::PutOff).is_empty());
+    device.serve();
+    ask(&mut device, "later");
+    assert_eq!(over(&mut device, ReadResult::Complete), ["during", "before"]);
+    device.serve();
+    assert_eq!(over(&mut device, ReadResult::DeviceFailed), ["later"]);
+    ask(&mut device, "at the end");
+    assert_eq!(device.all_waiters().len(), 1);
+}

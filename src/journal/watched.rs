@@ -36,6 +36,8 @@ pub(super) struct Watched {
     pub(super) due: Instant,
     /// What was asked for since the read under way began.
     pub(super) wanted: Option<Effort>,
+    /// What the read under way is to do.
+    pub(super) doing: Effort,
     /// Who waits for a read that has not begun.
     pub(super) waiters: Vec<Waiter>,
     /// Who waits for the read under way.
@@ -97,6 +99,7 @@ impl Watched {
             stage: Stage::Resting,
             due: now,
             wanted: None,
+            doing: Effort::Count,
             waiters: Vec::new(),
             served: Vec::new(),
             compare_at: now,
@@ -138,7 +141,8 @@ impl Watched {
     /// How much is to be read now.
     pub(super) fn effort(&mut self, now: Instant) -> Effort {
         let due = if self.compare_at <= now || self.unsettled { Effort::Compare } else { Effort::Count };
-        self.wanted.take().map_or(due, |wanted| wanted.max(due))
+        self.doing = self.wanted.take().map_or(due, |wanted| wanted.max(due));
+        self.doing
     }
 
     /// What has to be known to understand it.
@@ -209,14 +213,23 @@ impl Watched {
             ReadResult::Again => AGAIN.min(interval).mul_f64(jitter.max(0.05)),
         };
         self.due = now + if self.wanted.is_some() { SOON.min(pause) } else { pause };
+        let undone = match read.result {
+            ReadResult::NothingNew | ReadResult::Complete => None,
+            ReadResult::PutOff | ReadResult::Again => Some(self.doing),
+            // What had come is kept, so that comparing goes on with it; everything would begin anew.
+            ReadResult::DeviceFailed | ReadResult::JournalFailed => Some(self.doing.min(Effort::Compare)),
+        };
+        let undone = undone.filter(|undone| *undone > Effort::Count);
         if !read.result.is_proof() && read.result != ReadResult::PutOff {
             // What was kept of it is known to the journal only.
             self.cursor = None;
         }
         if read.result == ReadResult::Complete {
             self.compare_at = now + self.general.compare_interval.mul_f64(0.9 + jitter.clamp(0.0, 1.0) / 5.0);
-            self.unsettled = false;
+            // What came while it was read is settled by the next one.
+            self.unsettled &= self.wanted.is_some() || read.records == 0;
         }
+        self.wanted = self.wanted.max(undone);
         self.last = Some(read);
     }
 

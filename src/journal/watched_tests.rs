@@ -157,3 +157,45 @@ fn who_asks_during_a_read_is_told_of_the_next_one_and_who_was_put_off_waits_on()
     ask(&mut device, "at the end");
     assert_eq!(device.all_waiters().len(), 1);
 }
+
+#[test]
+fn what_a_read_was_to_do_and_did_not_is_still_to_be_done() {
+    let now = Instant::now();
+    for (result, asked, left) in [
+        (ReadResult::PutOff, Effort::Everything, Effort::Everything),
+        (ReadResult::Again, Effort::Everything, Effort::Everything),
+        (ReadResult::DeviceFailed, Effort::Everything, Effort::Compare),
+        (ReadResult::DeviceFailed, Effort::Compare, Effort::Compare),
+        (ReadResult::JournalFailed, Effort::Compare, Effort::Compare),
+        (ReadResult::DeviceFailed, Effort::Count, Effort::Count),
+        (ReadResult::NothingNew, Effort::Compare, Effort::Count),
+        (ReadResult::Complete, Effort::Everything, Effort::Count),
+    ] {
+        let mut device = watched(now);
+        device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+        device.want(asked, now);
+        assert_eq!(device.effort(now), asked);
+        device.rest(read(result, (Some(5), Some(5)), 5), 0.5, now);
+        assert!(device.due >= now + Duration::from_millis(500), "{result:?}: it is not hurried");
+        assert_eq!(device.effort(now), left, "{result:?} of {asked:?}");
+    }
+}
+
+#[test]
+fn what_comes_into_quarantine_during_a_read_waits_for_the_next_one() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    let done = || read(ReadResult::Complete, (Some(5), Some(5)), 5);
+    device.effort(now);
+    // An event that cannot be placed comes while the log is read.
+    device.unsettled = true;
+    device.want(Effort::Compare, now);
+    device.rest(done(), 0.5, now);
+    assert!(device.unsettled, "that read began before");
+    device.effort(now);
+    device.rest(done(), 0.5, now);
+    assert!(!device.unsettled);
+    device.unsettled = true;
+    device.rest(read(ReadResult::Complete, (Some(0), Some(0)), 0), 0.5, now);
+    assert!(device.unsettled, "an empty log tells nothing");
+}

@@ -123,25 +123,8 @@ impl Run<'_, '_, '_, '_> {
     /// The cursor at the beginning of a new pass.
     fn new_pass(&self, known: &Cursor) -> Cursor {
         let layout = self.body.as_ref().and_then(Body::layout);
-        // What a pass that was broken off was looking for is looked for still.
-        let (sought_seq, sought_records, proved_before) = if known.complete {
-            (known.last_seq, known.records, known.verified_time)
-        } else {
-            (known.sought_seq, known.sought_records, known.proved_before)
-        };
-        Cursor {
-            pass: known.pass + 1,
-            stride: layout.map_or(0, |layout| u16::try_from(layout.stride()).unwrap_or(0)),
-            records: 0,
-            overlap: 0,
-            digest: Vec::new(),
-            last_seq: 0,
-            sought_seq,
-            sought_records,
-            proved_before,
-            complete: false,
-            ..known.clone()
-        }
+        let stride = layout.map_or(0, |layout| u16::try_from(layout.stride()).unwrap_or(0));
+        known.next_pass(stride)
     }
 
     /// Reads up to the end, sending whole batches; gives what is left over.

@@ -156,7 +156,8 @@ mod tests {
         assert_eq!(sought(&known), (17, 90, Some(ClockWord(5))), "the log was read to its end");
         let broken = Cursor { complete: false, ..known.clone() };
         assert_eq!(sought(&broken), (17, 90, Some(ClockWord(5))), "it grew, and that read was broken off");
-        let seeking = Cursor { sought_seq: 9, sought_records: 50, proved_before: Some(ClockWord(4)), ..broken };
+        let seeking =
+            Cursor { sought_seq: 9, sought_records: 50, proved_before: Some(ClockWord(4)), ..broken };
         assert_eq!(sought(&seeking), (9, 50, Some(ClockWord(4))), "it has not met the end before it yet");
         assert_eq!(Cursor::default().next_pass(40).sought_seq, 0, "nothing is known");
     }

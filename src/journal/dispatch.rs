@@ -171,7 +171,7 @@ impl Collector {
     }
 
     pub(super) fn fetched(
-        &self,
+        self: &Arc<Self>,
         id: &DeviceId,
         serial_number: &str,
         began: Instant,
@@ -204,7 +204,7 @@ impl Collector {
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
-            let settles = settles && device.unsettled;
+            let settles = settles && device.unsettled.is_some_and(|since| since < report.began_at);
             device.live = live;
             if let Some(people) = people {
                 (device.people, device.people_at) = (people, Some(now));
@@ -231,7 +231,7 @@ impl Collector {
             settles
         });
         if settles == Some(true) {
-            self.settle(serial_number, report.began_at);
+            self.settle(id, serial_number, report.began_at);
         }
         self.over(id, read, None);
     }
@@ -268,16 +268,16 @@ impl Collector {
     }
 
     /// What waited in quarantine for the log is settled: it was read to its end since.
-    fn settle(&self, serial_number: &str, before: i64) {
+    fn settle(self: &Arc<Self>, id: &DeviceId, serial_number: &str, before: i64) {
         let (serial_number, now) = (serial_number.to_owned(), millis(self.clock.wall()));
+        let (collector, id) = (Arc::clone(self), id.clone());
         let deadline = Deadline::after(self.clock.now(), ASKING);
         let asked = self.journal.write_then(
             deadline,
             move |backend| backend.settle_live(&serial_number, before, now),
-            |result| {
-                if let Err(error) = result {
-                    log::debug!("the quarantine was not settled: {error}");
-                }
+            move |result| match result {
+                Ok(_) => drop(collector.with(&id, |device| device.settled(before))),
+                Err(error) => log::debug!("the quarantine was not settled: {error}"),
             },
         );
         if let Err(error) = asked {

@@ -44,8 +44,9 @@ pub(super) struct Watched {
     pub(super) served: Vec<Waiter>,
     /// When the end of the log is compared next, whatever the count says.
     pub(super) compare_at: Instant,
-    /// Whether something of this device waits in quarantine for its log.
-    pub(super) unsettled: bool,
+    /// Something of this device may wait in quarantine for its log: since when at the latest, in milliseconds since
+    /// 1970 (UTC).
+    pub(super) unsettled: Option<i64>,
     pub(super) live: Live,
     pub(super) live_punches: u64,
     pub(super) proved: Option<Proved>,
@@ -70,6 +71,8 @@ pub(super) enum Stage {
     },
 }
 
+/// What waits from before the start waits since then.
+const LONG_AGO: i64 = 0;
 /// How soon a read that should be begun anew is.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How soon what was put off is tried again.
@@ -103,7 +106,7 @@ impl Watched {
             waiters: Vec::new(),
             served: Vec::new(),
             compare_at: now,
-            unsettled: true,
+            unsettled: Some(LONG_AGO),
             live: Live::Off,
             live_punches: 0,
             proved: None,
@@ -140,7 +143,8 @@ impl Watched {
 
     /// How much is to be read now.
     pub(super) fn effort(&mut self, now: Instant) -> Effort {
-        let due = if self.compare_at <= now || self.unsettled { Effort::Compare } else { Effort::Count };
+        let due =
+            if self.compare_at <= now || self.unsettled.is_some() { Effort::Compare } else { Effort::Count };
         self.doing = self.wanted.take().map_or(due, |wanted| wanted.max(due));
         self.doing
     }
@@ -174,8 +178,13 @@ impl Watched {
     /// Another device is there now: nothing that is known is about it.
     pub(super) fn forget(&mut self) {
         (self.cursor, self.short_log, self.people_at, self.proved) = (None, None, None, None);
-        (self.names_by_index, self.unsettled) = (false, true);
+        (self.names_by_index, self.unsettled) = (false, Some(LONG_AGO));
         self.people = Arc::new(HashMap::new());
+    }
+
+    /// What waits in quarantine from before this moment is settled.
+    pub(super) fn settled(&mut self, before: i64) {
+        self.unsettled = self.unsettled.filter(|since| *since >= before);
     }
 
     /// Whoever waits now is told of the read that begins; who comes later waits for the next one.
@@ -226,8 +235,6 @@ impl Watched {
         }
         if read.result == ReadResult::Complete {
             self.compare_at = now + self.general.compare_interval.mul_f64(0.9 + jitter.clamp(0.0, 1.0) / 5.0);
-            // What came while it was read is settled by the next one.
-            self.unsettled &= self.wanted.is_some() || read.records == 0;
         }
         self.wanted = self.wanted.max(undone);
         self.last = Some(read);

@@ -74,6 +74,7 @@ fn a_new_session_and_an_event_ask_for_a_read_soon_that_compares() {
     let now = Instant::now();
     let mut device = watched(now);
     device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    device.settled(1);
     assert_eq!(device.effort(now), Effort::Count);
     device.opened(Some("A".into()), now);
     assert!(device.is_due(now));
@@ -91,6 +92,7 @@ fn the_end_of_the_log_is_compared_now_and_then_whatever_the_count_says() {
     let mut device = watched(now);
     assert_eq!(device.effort(now), Effort::Compare, "nothing was ever compared");
     device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    device.settled(1);
     assert_eq!(device.effort(now + Duration::from_secs(3599)), Effort::Count);
     assert_eq!(device.effort(now + Duration::from_secs(3600)), Effort::Compare);
 }
@@ -173,6 +175,7 @@ fn what_a_read_was_to_do_and_did_not_is_still_to_be_done() {
     ] {
         let mut device = watched(now);
         device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+        device.settled(1);
         device.want(asked, now);
         assert_eq!(device.effort(now), asked);
         device.rest(read(result, (Some(5), Some(5)), 5), 0.5, now);
@@ -186,16 +189,14 @@ fn what_comes_into_quarantine_during_a_read_waits_for_the_next_one() {
     let now = Instant::now();
     let mut device = watched(now);
     let done = || read(ReadResult::Complete, (Some(5), Some(5)), 5);
-    device.effort(now);
-    // An event that cannot be placed comes while the log is read.
-    device.unsettled = true;
-    device.want(Effort::Compare, now);
     device.rest(done(), 0.5, now);
-    assert!(device.unsettled, "that read began before");
-    device.effort(now);
+    assert_eq!(device.effort(now), Effort::Compare, "perhaps something waits from before the start");
+    device.settled(100);
+    assert_eq!(device.effort(now), Effort::Count);
+    device.unsettled = Some(150);
+    device.settled(150);
     device.rest(done(), 0.5, now);
-    assert!(!device.unsettled);
-    device.unsettled = true;
-    device.rest(read(ReadResult::Complete, (Some(0), Some(0)), 0), 0.5, now);
-    assert!(device.unsettled, "an empty log tells nothing");
+    assert_eq!(device.effort(now), Effort::Compare, "that read began before it came");
+    device.settled(151);
+    assert_eq!(device.effort(now), Effort::Count);
 }

@@ -195,12 +195,8 @@ impl Collector {
         }
         let took = now.saturating_duration_since(began).as_millis() as u64;
         let read = report.last(took);
-        if let (End::Another(Some(answered)), Some(known)) = (&report.end, self.known_serial(id)) {
-            let level = self.strangers.failed(id.clone(), now);
-            log::log!(
-                level,
-                "device {id}: {answered} answers where {known} was expected; their punches are kept apart"
-            );
+        if let End::Another(Some(answered)) = &report.end {
+            self.say_stranger(id, answered);
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
@@ -263,8 +259,23 @@ impl Collector {
         room
     }
 
-    fn known_serial(&self, id: &DeviceId) -> Option<String> {
-        self.store.devices().get(id)?.facts.serial_number.clone()
+    /// Says when another device answers than the one in the record, once, and when that is over.
+    pub(super) fn say_stranger(&self, id: &DeviceId, answered: &str) {
+        let now = self.clock.now();
+        let known = self.store.devices().get(id).and_then(|device| device.facts.serial_number.clone());
+        match known.filter(|known| known != answered) {
+            Some(known) => {
+                let level = self.strangers.failed(id.clone(), now);
+                log::log!(
+                    level,
+                    "device {id}: {answered} answers where {known} was expected; their punches are kept apart"
+                );
+            }
+            None if self.strangers.recovered(id, now).is_some() => {
+                log::info!("device {id}: {answered} answers again");
+            }
+            None => {}
+        }
     }
 
     /// What waited in quarantine for the log is settled: it was read to its end since.

@@ -261,7 +261,7 @@ fn datetime(time: zkgate::wire::clock_word::CivilTime) -> jiff::civil::DateTime 
 }
 
 /// Registers a device, once: whoever was not answered is told that it is there.
-fn register(gateway: &Gateway, body: &Value) -> String {
+pub fn register(gateway: &Gateway, body: &Value) -> String {
     let made = gateway.until("POST", "/devices", Some(body), |status, _| matches!(status, 201 | 409));
     let id = if made["id"].is_null() { &made["other_device"] } else { &made["id"] };
     id.as_str().unwrap().to_owned()

@@ -3,7 +3,6 @@
 use super::civil::millis;
 use super::collector::Collector;
 use super::reading::Effort;
-use super::watched::stand_in;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::store::journal::placing::LiveRecord;
@@ -19,9 +18,13 @@ impl Collector {
     pub(super) fn hear(&self, id: &DeviceId, serial_number: Option<&str>, events: Vec<Event>, lost: u64) {
         let now = self.clock.now();
         let received_at = millis(self.clock.wall());
-        let serial_number = serial_number.map_or_else(|| stand_in(id), str::to_owned);
+        let told = serial_number.map(str::to_owned);
+        let Some(serial_number) = told.or_else(|| self.with(id, |device| device.serial_number())) else {
+            // Not in the list any more; its log is not collected either.
+            return;
+        };
         let (mut records, mut strange) = (Vec::new(), Vec::new());
-        let heard = self.with(id, |device| {
+        self.with(id, |device| {
             let decoder = device.decoder();
             for event in events {
                 match event {
@@ -53,10 +56,6 @@ impl Collector {
                 device.want(Effort::Compare, now);
             }
         });
-        if heard.is_none() {
-            // Not in the list any more; its log is not collected either.
-            return;
-        }
         if lost > 0 {
             log::debug!("device {id}: {lost} events were lost; its log has them");
         }

@@ -169,7 +169,8 @@ impl Watched {
         if self.answered.is_some() && serial_number.is_some() && self.answered != serial_number {
             self.forget();
         }
-        self.answered = serial_number.or_else(|| Some(stand_in(&self.device.id)));
+        // A device that did not say this time who it is, is who it was: a serial number is not lost, an answer is.
+        self.answered = serial_number.or_else(|| Some(self.serial_number()));
         self.live = Live::Off;
         self.wanted = Some(self.wanted.map_or(Effort::Compare, |wanted| wanted.max(Effort::Compare)));
         self.due = now;
@@ -262,7 +263,7 @@ fn honest(read: &LastRead) -> bool {
 }
 
 /// What a device without a serial number is called.
-pub(super) fn stand_in(id: &DeviceId) -> String {
+fn stand_in(id: &DeviceId) -> String {
     format!("device:{id}")
 }
 

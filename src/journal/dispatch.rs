@@ -130,7 +130,7 @@ impl Collector {
 
     fn submit(self: &Arc<Self>, id: &DeviceId, serial_number: String, cursor: Cursor) {
         let now = self.clock.now();
-        let gate = Arc::clone(self);
+        let (gate, of) = (Arc::clone(self), id.clone());
         let errand = self.with(id, |device| {
             device.stage = Stage::Reading { since: now };
             device.serve();
@@ -150,7 +150,7 @@ impl Collector {
                     decoder: device.decoder(),
                     effort: device.effort(now),
                     serve: effective.calls_between_pieces,
-                    may_be_large: Arc::new(move || gate.enter_large()),
+                    may_be_large: Arc::new(move || gate.enter_large(&of)),
                 },
             };
             (errand, asked)
@@ -235,6 +235,7 @@ impl Collector {
     /// Lets a device rest, and tells those who waited for its read.
     fn over(&self, id: &DeviceId, read: LastRead, refusal: Option<Refusal>) {
         let now = self.clock.now();
+        lock(&self.large).remove(id);
         let waiters: Vec<Waiter> = self
             .with(id, |device| {
                 device.rest(read.clone(), fastrand::f64(), now);
@@ -247,14 +248,14 @@ impl Collector {
         }
     }
 
-    /// Takes a place among the large reads, if there is one.
-    fn enter_large(&self) -> bool {
+    /// Takes a place among the large reads, if there is one, until the read is over.
+    fn enter_large(&self, id: &DeviceId) -> bool {
         let now = self.clock.now();
         let mut large = lock(&self.large);
-        large.retain(|began| now < *began + LARGE_PATIENCE);
+        large.retain(|other, began| other != id && now < *began + LARGE_PATIENCE);
         let room = large.len() < self.settings.large_reads;
         if room {
-            large.push(now);
+            large.insert(id.clone(), now);
         }
         room
     }

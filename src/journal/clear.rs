@@ -340,7 +340,8 @@ impl Clearing {
 
     /// What the device told live before this moment is in the log or nowhere; once that is cleared, no read tells.
     fn settle(&self, before: i64) {
-        let (serial_number, now) = (self.serial_number.clone().unwrap_or_default(), millis(self.clock.wall()));
+        let (serial_number, now) =
+            (self.serial_number.clone().unwrap_or_default(), millis(self.clock.wall()));
         let deadline = Deadline::after(self.clock.now(), PATIENCE);
         let asked = self.journal.write_then(
             deadline,

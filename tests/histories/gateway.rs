@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::service::{Service, Setup};
 
 /// Longer than anything here should take; only a failure waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program, in one of its lives.
 pub struct Gateway {

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
-use zkgate::simulator::{Config, DeviceHandle, Fault, Simulator};
+use zkgate::simulator::{Config, Fault, Simulator};
 
 use crate::feed::{self, Reader};
 use crate::gateway::{Gateway, PATIENCE, Shared};
+use crate::player::add;
 use crate::truth::{Key, counted, missing};
 
 const KILLS: usize = 200;
@@ -23,7 +24,8 @@ const MORE: usize = 9_000;
 fn two_hundred_kills_in_the_middle_of_reading_cost_nothing_and_double_nothing() {
     let seed = std::env::var("ZKGATE_SEED").map_or(7, |text| text.parse().expect("a number"));
     let mut rng = Rng::with_seed(seed);
-    let config = Config { devices: DEVICES, users: 40, punches: RECORDS, seed, threads: 1, ..Config::default() };
+    let config =
+        Config { devices: DEVICES, users: 40, punches: RECORDS, seed, threads: 1, ..Config::default() };
     let simulator = Simulator::start(config).unwrap();
     let devices = simulator.devices();
     for device in devices {
@@ -34,7 +36,7 @@ fn two_hundred_kills_in_the_middle_of_reading_cost_nothing_and_double_nothing() 
     let file = setup.state_dir().join("journal.db");
     let gateway: Shared = Arc::new(Gateway::start(setup));
     let reader = Reader::of_pages(&gateway);
-    let ids: Vec<String> = devices.iter().map(|device| register(&gateway, device)).collect();
+    let ids: Vec<String> = devices.iter().map(|device| add(&gateway, device)).collect();
     let journal = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let (mut inside, mut advanced, mut before) = (0, 0, 0);
     for _ in 0..KILLS {
@@ -85,12 +87,4 @@ fn rows(journal: &Connection) -> usize {
             Err(error) => assert!(began.elapsed() < PATIENCE, "the journal cannot be read: {error}"),
         }
     }
-}
-
-fn register(gateway: &Gateway, device: &DeviceHandle) -> String {
-    let address = device.address();
-    crate::player::register(
-        gateway,
-        &json!({ "ip_address": address.ip().to_string(), "port": address.port() }),
-    )
 }

@@ -21,6 +21,7 @@ mod feed;
 mod gateway;
 mod generated;
 mod killed;
+mod large;
 mod outages;
 mod player;
 mod replaced;

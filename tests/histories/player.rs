@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use zkgate::simulator::{DeviceHandle, Fault};
 use zkgate::wire::clock_word::{ClockWord, PossibleTime};
 use zkgate::wire::record::UserId;
@@ -35,7 +35,9 @@ impl<'g> Player<'g> {
             device.set_log_capacity(capacity, 1);
         }
         let serial_number = device.serial_number();
-        let id = add_over(gateway, &device, if script.udp { "udp" } else { "auto" });
+        let transport = if script.udp { "udp" } else { "auto" };
+        let mode = if script.on_demand { "on_demand" } else { "persistent" };
+        let id = add_as(gateway, &device, &json!({ "transport": transport, "mode": mode }));
         let mut truth = Truth::default();
         let log = device.punches();
         truth.grown(&log, log.len());
@@ -89,10 +91,10 @@ impl<'g> Player<'g> {
 
     /// All that can be told about it.
     pub fn story(&self) -> String {
-        let Script { seed, profile, life, udp, capacity, .. } = &self.script;
+        let Script { seed, profile, life, udp, on_demand, capacity, .. } = &self.script;
         let log = self.gateway.log_of(&self.id, 60);
         format!(
-            "device {} ({}), seed {seed}, {profile}, {life:?}, udp {udp}, capacity {capacity:?}\n{}\n{log}",
+            "device {} ({}), seed {seed}, {profile}, {life:?}, udp {udp}, on demand {on_demand}, capacity {capacity:?}\n{}\n{log}",
             self.id,
             self.serial_number,
             self.diary.join("\n"),
@@ -108,7 +110,7 @@ impl<'g> Player<'g> {
                     return "not now".into();
                 }
                 let could = self.device.punch_many(*count);
-                self.truth.grown(&self.device.punches(), could);
+                self.grown(could);
                 return could.to_string();
             }
             Step::Again { user, times } => {
@@ -138,15 +140,25 @@ impl<'g> Player<'g> {
         let user: UserId = user;
         match self.device.punch(user, state, mode) {
             Some(punch) => {
-                self.truth.grown(&self.device.punches(), 1);
+                self.grown(1);
                 format!("{} at {}", user.to_text(), punch.time.fields())
             }
             None => "the device is disabled".into(),
         }
     }
 
+    /// So much was recorded, and whatever people did meanwhile.
+    fn grown(&mut self, new: usize) {
+        let log = self.device.punches();
+        let new = if self.script.life == Life::Steady { log.len() - self.truth.recorded.len() } else { new };
+        self.truth.grown(&log, new);
+    }
+
     /// Notices that the log was cleared by somebody: the service, when nobody heard its answer.
     fn look(&mut self) {
+        if self.script.life == Life::Steady {
+            return self.grown(0);
+        }
         let clears = self.device.counters().clears;
         if clears > self.clears {
             self.clears = clears;
@@ -261,17 +273,14 @@ fn datetime(time: zkgate::wire::clock_word::CivilTime) -> jiff::civil::DateTime 
 
 /// Registers a device.
 pub fn add(gateway: &Gateway, device: &DeviceHandle) -> String {
-    add_over(gateway, device, "auto")
+    add_as(gateway, device, &json!({}))
 }
 
 /// Registers a device, once: whoever was not answered is told that it is there.
-fn add_over(gateway: &Gateway, device: &DeviceHandle, transport: &str) -> String {
+fn add_as(gateway: &Gateway, device: &DeviceHandle, more: &Value) -> String {
     let address = device.address();
-    let body = json!({
-        "ip_address": address.ip().to_string(),
-        "port": address.port(),
-        "transport": transport,
-    });
+    let mut body = json!({ "ip_address": address.ip().to_string(), "port": address.port() });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let made = gateway.until("POST", "/devices", Some(&body), |status, _| matches!(status, 201 | 409));
     let id = if made["id"].is_null() { &made["other_device"] } else { &made["id"] };
     id.as_str().unwrap().to_owned()

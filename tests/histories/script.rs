@@ -57,6 +57,8 @@ pub struct Script {
     pub life: Life,
     /// Over datagrams although it could do otherwise.
     pub udp: bool,
+    /// Its session is made when it is needed.
+    pub on_demand: bool,
     /// What the log holds at the beginning, and at most.
     pub capacity: Option<usize>,
     pub steps: Vec<Step>,
@@ -125,6 +127,9 @@ const FAULTS: [&str; 38] = [
 const COUNTS: [&str; 5] =
     ["lying-counts", "lying-counts:larger*3", "lying-counts:smaller*3", "lying-size-word*2", "no-buffer*2"];
 const DATAGRAMS: [&str; 4] = ["udp-drop:15", "udp-duplicate", "udp-reorder", "udp-drop:40@chunk*6"];
+/// Somebody punches in the moment of a request.
+const PEOPLE: [&str; 5] =
+    ["punch@sizes*2", "punch@prepare*2", "punch:after@prepare*2", "punch@chunk*2", "punch:after@free*1"];
 const NEWS: [&str; 7] = [
     "event-lost",
     "event-lost*2",
@@ -152,6 +157,7 @@ impl Script {
             profile,
             life,
             udp: datagrams_only || (can_both && rng.u8(0..5) == 0),
+            on_demand: rng.u8(0..10) == 0,
             capacity,
             steps: Vec::new(),
         };
@@ -164,6 +170,7 @@ impl Script {
     fn add(&mut self, rng: &mut Rng) {
         let step = match rng.u8(0..100) {
             0..36 => Step::Punch { user: rng.usize(0..USERS), state: rng.u8(0..6), mode: rng.u8(0..4) },
+            36 if self.life == Life::Steady => Step::Crowd(rng.usize(500..2500)),
             36..42 => Step::Crowd(rng.usize(2..40)),
             42..50 => Step::Again { user: rng.usize(0..USERS), times: rng.usize(2..5) },
             50..55 => Step::Reboot(Duration::from_millis(rng.u64(20..400))),
@@ -209,6 +216,7 @@ impl Script {
             0..5 => rng.choice(FAULTS).unwrap(),
             5 => rng.choice(COUNTS).unwrap(),
             6 if self.udp => rng.choice(DATAGRAMS).unwrap(),
+            7 if self.life == Life::Steady => rng.choice(PEOPLE).unwrap(),
             _ => rng.choice(NEWS).unwrap(),
         }
     }

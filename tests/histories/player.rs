@@ -24,6 +24,8 @@ pub struct Player<'g> {
     /// Whether the journal has known something of the log since it was cleared last: before that, nobody can know
     /// that something is missing.
     rooted: bool,
+    /// What was said and not so.
+    lie: Option<String>,
     /// What was done and what came of it, for whoever has to find out.
     pub diary: Vec<String>,
 }
@@ -50,6 +52,7 @@ impl<'g> Player<'g> {
             truth,
             clears: 0,
             rooted: false,
+            lie: None,
             diary: Vec::new(),
         }
     }
@@ -79,7 +82,8 @@ impl<'g> Player<'g> {
             match answer {
                 Some((200, read)) if read["result"] == "complete" => {
                     self.diary.push(format!("read: {read}"));
-                    return Ok(());
+                    self.see(self.truth.recorded.len());
+                    return self.lie.take().map_or(Ok(()), Err);
                 }
                 answer if began.elapsed() > PATIENCE => {
                     return Err(format!("the log is never read: {answer:?}"));
@@ -118,7 +122,9 @@ impl<'g> Player<'g> {
             }
             Step::Reboot(away) => self.device.reboot(*away),
             Step::Drop(how) => self.device.drop_connections(*how),
-            Step::Fault(fault) => self.device.set_fault(Fault::parse(fault).unwrap()),
+            Step::Fault(faults) => {
+                faults.split(' ').for_each(|fault| self.device.set_fault(Fault::parse(fault).unwrap()));
+            }
             Step::Heal => self.device.clear_faults(),
             Step::Clock(seconds) => return self.set_clock(*seconds),
             Step::ClockReset => self.device.set_clock(after_start()),
@@ -249,8 +255,27 @@ impl<'g> Player<'g> {
         if proved {
             self.truth.proved(up_to);
             self.rooted |= up_to > self.truth.begin;
+            self.see(up_to);
         }
         proved
+    }
+
+    /// Whoever was told that the journal has everything finds it there at once.
+    fn see(&mut self, up_to: usize) {
+        let (mut after, mut rows) = (0, 0);
+        while self.is_exact() {
+            let path = format!("/punches?after={after}&limit=1000&device={}", self.id);
+            let Some((200, page)) = self.gateway.ask("GET", &path, None) else { return };
+            rows += page["data"].as_array().unwrap().len();
+            after = page["next_after"].as_u64().unwrap();
+            if !page["more"].as_bool().unwrap() {
+                if rows < up_to {
+                    self.lie =
+                        Some(format!("of {up_to} punches only {rows} were there when all were said to be"));
+                }
+                return;
+            }
+        }
     }
 
     /// What comes is of another second than what was there.

@@ -35,7 +35,8 @@ pub enum Step {
     },
     Reboot(Duration),
     Drop(How),
-    Fault(String),
+    /// One thing goes wrong, or several at a time.
+    Fault(&'static str),
     Heal,
     /// The clock is set, so many seconds from what it shows.
     Clock(i64),
@@ -130,7 +131,7 @@ const DATAGRAMS: [&str; 4] = ["udp-drop:15", "udp-duplicate", "udp-reorder", "ud
 /// Somebody punches in the moment of a request.
 const PEOPLE: [&str; 5] =
     ["punch@sizes*2", "punch@prepare*2", "punch:after@prepare*2", "punch@chunk*2", "punch:after@free*1"];
-const NEWS: [&str; 7] = [
+const NEWS: [&str; 10] = [
     "event-lost",
     "event-lost*2",
     "event-twice",
@@ -138,6 +139,9 @@ const NEWS: [&str; 7] = [
     "event-abbreviated",
     "event-batch:3",
     "event-garbage*1",
+    "event-late:250ms event-abbreviated",
+    "event-late:150ms event-twice event-abbreviated",
+    "event-lost*1 delay:120ms@chunk",
 ];
 
 impl Script {
@@ -177,7 +181,7 @@ impl Script {
             55..60 => Step::Drop(if rng.bool() { How::Fin } else { How::Rst }),
             60..74 => {
                 let fault = self.fault(rng);
-                self.steps.push(Step::Fault(fault.into()));
+                self.steps.push(Step::Fault(fault));
                 // While it lasts, something happens.
                 self.steps.push(Step::Pause(Duration::from_millis(rng.u64(0..60))));
                 self.steps.push(Step::Punch { user: rng.usize(0..USERS), state: 0, mode: 1 });

@@ -128,7 +128,7 @@ pub const SESSIONS: usize = 4096;
 /// What the unit file allows: `LimitNOFILE`, at least twice what the defaults need.
 pub const UNIT_OPEN_FILES: usize = 20_480;
 /// What the unit file allows: `TasksMax`, at least twice what the defaults need.
-pub const UNIT_TASKS: usize = 512;
+pub const UNIT_TASKS: usize = 768;
 const RESERVED_UPSTREAM: usize = 4;
 
 #[cfg(test)]

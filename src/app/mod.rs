@@ -27,6 +27,7 @@ use crate::http::gateway::Gateway;
 use crate::http::stream::Streams;
 use crate::http::token::{self, TokenCheck};
 use crate::http::workers;
+use crate::journal::Collector;
 use crate::ops::limits::{FixedNumbers, allow_open_files};
 use crate::registry::Registry;
 use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
@@ -125,6 +126,15 @@ impl App {
             &liveness,
         )?;
         let configured = Arc::clone(&registry);
+        // Before there is a device that it could miss.
+        let collector = Collector::start(
+            Arc::clone(&registry),
+            Arc::clone(&store),
+            Arc::clone(&journal),
+            Arc::clone(&clock),
+            translate::collector(settings),
+            &liveness,
+        )?;
         store.subscribe(Box::new(move |devices| configured.configure(devices.iter())));
 
         let socket = engine_socket(&settings.runtime_dir)?;
@@ -135,6 +145,7 @@ impl App {
             store,
             journal,
             deliveries,
+            collector,
             clock,
             alarms,
             streams,
@@ -230,6 +241,7 @@ impl App {
     pub fn stop(self) {
         let deadline = Deadline::after(Instant::now(), self.stop_timeout);
         self.acceptor.stop_accepting();
+        self.gateway.collector.stop();
         self.gateway.registry.stop(deadline);
         self.gateway.deliveries.stop(deadline);
         self.acceptor.stop(deadline);

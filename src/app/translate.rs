@@ -7,6 +7,8 @@ use crate::delivery::DeliverySettings;
 use crate::device::SessionSettings;
 use crate::dialog::line::Matching;
 use crate::http::acceptor::Limits;
+use crate::journal::CollectorSettings;
+use crate::journal::correction::{Correction, quiet_hours};
 use crate::registry::RegistrySettings;
 use crate::store::journal::JournalSettings;
 use crate::store::{self, AttachSettings, Place, StoreSettings};
@@ -89,6 +91,28 @@ pub(super) fn deliveries(settings: &Settings) -> DeliverySettings {
 pub(super) fn journal(settings: &Settings) -> JournalSettings {
     let postgres = settings.database_url.clone().filter(|_| settings.journal.in_postgres);
     JournalSettings { state_dir: settings.state_dir.clone(), postgres, queue: 256 }
+}
+
+pub(super) fn collector(settings: &Settings) -> CollectorSettings {
+    let journal = &settings.journal;
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let correction = Correction {
+        on: journal.correct_clocks,
+        tolerance: seconds(journal.clock_tolerance),
+        // The settings were checked; what is none is the whole day, in which no clock is set back.
+        quiet: quiet_hours(&journal.quiet_hours).unwrap_or_default(),
+    };
+    CollectorSettings {
+        collect: journal.collect,
+        poll_interval: journal.poll_interval,
+        compare_interval: journal.compare_interval,
+        read_timeout: journal.read_timeout,
+        large_reads: journal.large_reads,
+        live: journal.live,
+        drift_warning: journal.drift_warning,
+        correction,
+        retention: Some(journal.retention).filter(|age| !age.is_zero()),
+    }
 }
 
 fn attached(attach: &Attach) -> AttachSettings {

@@ -8,6 +8,7 @@ use super::token::TokenCheck;
 use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
 use crate::delivery::Deliveries;
+use crate::journal::Collector;
 use crate::registry::Registry;
 use crate::store::Store;
 use crate::store::journal::Journal;
@@ -25,6 +26,8 @@ pub struct Gateway {
     pub journal: Arc<Journal>,
     /// Who is told of it.
     pub deliveries: Arc<Deliveries>,
+    /// Who fills it.
+    pub collector: Arc<Collector>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Deadlines.

@@ -34,7 +34,7 @@ const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 34] = [
+pub static ROUTES: [Route; 39] = [
     open("/healthz", api::health::alive),
     open("/readyz", api::health::ready),
     route("GET", "/api/v1/devices", api::devices::list),
@@ -59,6 +59,11 @@ pub static ROUTES: [Route; 34] = [
     route("PUT", "/api/v1/devices/{id}/time", api::time::set),
     route("GET", "/api/v1/devices/{id}/users", api::users::list),
     route("GET", "/api/v1/devices/{id}/attendance", api::attendance::list),
+    route("POST", "/api/v1/devices/{id}/attendance/clear", api::clear::clear),
+    route("GET", "/api/v1/devices/{id}/collection", api::collection::show),
+    route("PATCH", "/api/v1/devices/{id}/collection", api::collection::change),
+    route("POST", "/api/v1/devices/{id}/collection/read", api::collection::read),
+    route("GET", "/api/v1/devices/{id}/completeness", api::completeness::show),
     route("POST", "/api/v1/devices/{id}/restart", api::power::restart),
     route("POST", "/api/v1/devices/{id}/test-voice", api::power::test_voice),
     route("GET", "/api/v1/webhooks", api::webhooks::list),
@@ -111,6 +116,7 @@ fn allow_header(methods: &[&str]) -> &'static str {
     match (knows("GET"), knows("POST"), knows("PATCH"), knows("PUT")) {
         (true, true, true, _) => "GET, HEAD, POST, PATCH, DELETE",
         (true, true, ..) => "GET, HEAD, POST",
+        (true, _, true, _) if !knows("DELETE") => "GET, HEAD, PATCH",
         (true, _, true, _) => "GET, HEAD, PATCH, DELETE",
         (true, _, _, true) => "GET, HEAD, PUT",
         (true, ..) => "GET, HEAD",

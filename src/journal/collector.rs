@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use super::clear::Confirmation;
 use super::errand::Fetched;
 use super::reading::Effort;
 use super::settings::{CollectorSettings, DeviceSettings};
@@ -42,6 +43,8 @@ pub struct Collector {
     events: AtomicUsize,
     /// Large reads under way, by when they began.
     pub(super) large: Mutex<Vec<Instant>>,
+    /// guards: dry runs that may be confirmed
+    pub(super) confirmations: Mutex<Vec<Confirmation>>,
     /// guards: the devices
     pub(super) devices: Mutex<HashMap<DeviceId, Watched>>,
     pub(super) drifting: Series<DeviceId>,
@@ -113,6 +116,7 @@ impl Collector {
             inbox,
             events: AtomicUsize::new(0),
             large: Mutex::default(),
+            confirmations: Mutex::default(),
             devices: Mutex::default(),
             drifting: Series::new(),
             strangers: Series::new(),
@@ -130,6 +134,12 @@ impl Collector {
     #[must_use]
     pub fn status(&self, id: &DeviceId) -> Option<CollectionStatus> {
         lock(&self.devices).get(id).map(Watched::status)
+    }
+
+    /// What holds for devices of which nothing else is said.
+    #[must_use]
+    pub const fn settings(&self) -> CollectorSettings {
+        self.settings
     }
 
     /// What was set for a device counts from now on.

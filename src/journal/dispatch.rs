@@ -289,7 +289,10 @@ impl Collector {
         if drift.abs() > limit && corrected.is_none() {
             let level = self.drifting.failed(id.clone(), now);
             let when = if later { "; it is set back in the quiet hours" } else { "" };
-            log::log!(level, "device {id}: its clock is {drift} s ahead of this host's{when}");
+            let side = if drift < 0 { "behind" } else { "ahead of" };
+            let zone = "; is its time zone right in its record?";
+            let zone = if drift.abs() >= 1800 { zone } else { "" };
+            log::log!(level, "device {id}: its clock is {} s {side} this host's{zone}{when}", drift.abs());
         } else if self.drifting.recovered(id, now).is_some() {
             log::info!("device {id}: its clock is right again");
         }

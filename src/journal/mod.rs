@@ -7,7 +7,9 @@
 
 mod body;
 pub mod civil;
+pub mod clear;
 pub mod collector;
+pub mod completeness;
 pub mod correction;
 pub mod decode;
 mod dispatch;

@@ -78,6 +78,8 @@ pub(super) struct Report {
     pub(super) layout: Option<PunchLayout>,
     /// The time of the first record of the log that has one, if the read began there.
     pub(super) first_time: Option<ClockWord>,
+    /// Whether the session was wanted back before the end.
+    pub(super) cut_short: bool,
     /// What was found to be missing.
     pub(super) gap: Option<NewGap>,
 }
@@ -135,6 +137,7 @@ impl Reading {
             cursor: self.cursor.clone(),
             layout: PunchLayout::for_stride(self.cursor.stride.into()),
             first_time: None,
+            cut_short: false,
             gap: None,
         };
         let answered = session.serial_number().map(str::to_owned);

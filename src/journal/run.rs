@@ -63,6 +63,11 @@ impl Run<'_, '_, '_, '_> {
         let pending = Pending { records: Vec::new(), strange: Vec::new(), overlap, slot: base.records };
         let pending = self.read(&base, slots, pending)?;
         self.release()?;
+        if self.report.cut_short {
+            self.send(&base, pending, None)?;
+            self.keeping.wait(&mut || Ok(()))?;
+            return Ok(End::PutOff);
+        }
         // Said before the read counts as complete, and it tells whether more has come meanwhile.
         let after = self.session.free_sizes(self.deadline).map_err(Stop::Device);
         let after = match after {
@@ -142,6 +147,10 @@ impl Run<'_, '_, '_, '_> {
     /// Reads up to the end, sending whole batches; gives what is left over.
     fn read(&mut self, base: &Cursor, slots: u64, mut pending: Pending) -> Result<Pending, Stop> {
         while pending.slot < slots {
+            if self.between.is_wanted_back() {
+                self.report.cut_short = true;
+                break;
+            }
             let piece = match &mut self.body {
                 Some(body) => body.read(self.session, pending.slot..slots, self.deadline),
                 None => break,

@@ -9,6 +9,8 @@ use super::correction::Correction;
 /// What holds for all devices that say nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CollectorSettings {
+    /// Whether logs are collected where nothing else is said of a device.
+    pub collect: bool,
     /// How often a device's log is looked at, besides after every connect and event that asks for it.
     pub poll_interval: Duration,
     /// How often the end of the log is compared although its count says that there is nothing new.
@@ -31,7 +33,7 @@ pub struct CollectorSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeviceSettings {
-    /// Whether its log is collected; yes, if nothing is said.
+    /// Whether its log is collected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// How often it is looked at, in seconds.
@@ -58,7 +60,7 @@ impl DeviceSettings {
     #[must_use]
     pub fn with(&self, general: &CollectorSettings) -> Effective {
         Effective {
-            enabled: self.enabled.unwrap_or(true),
+            enabled: self.enabled.unwrap_or(general.collect),
             poll_interval: self
                 .poll_interval_seconds
                 .map_or(general.poll_interval, |seconds| Duration::from_secs(seconds.into())),

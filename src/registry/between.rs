@@ -6,6 +6,7 @@
 use super::inner::{Inner, Order};
 use super::workers::{Attempt, Attempted, Next};
 use crate::base::ids::DeviceId;
+use crate::base::lock::lock;
 use crate::base::threads::contained;
 use crate::device::{DeviceError, Fault, Reached, Session};
 use crate::dialog::Phase;
@@ -17,16 +18,32 @@ pub struct Between<'w> {
     id: &'w DeviceId,
     /// Whether others are served at all: not inside a job that is served in a pause itself.
     pausing: bool,
+    punches: u64,
 }
+
+/// How many are served in one pause: the long job goes on too.
+const SERVED: usize = 16;
 
 impl<'w> Between<'w> {
     pub(super) const fn new(inner: &'w Inner, id: &'w DeviceId, pausing: bool) -> Self {
-        Self { inner, id, pausing }
+        Self { inner, id, pausing, punches: 0 }
     }
 
     /// Hands on the events that have come, without serving anybody.
     pub fn hand_on_events(&mut self, session: &mut Session) {
-        self.inner.pass_on_events(self.id, session);
+        self.punches += self.inner.pass_on_events(self.id, session);
+    }
+
+    /// How many punches were handed on in these pauses.
+    #[must_use]
+    pub const fn punches(&self) -> u64 {
+        self.punches
+    }
+
+    /// Whether the session is wanted back: it is to be closed, and a long job should come to an early end.
+    #[must_use]
+    pub fn is_wanted_back(&self) -> bool {
+        lock(&self.inner.core).is_wanted_back(self.id)
     }
 
     /// Serves the brief jobs that wait for this device, and hands on events.
@@ -35,7 +52,10 @@ impl<'w> Between<'w> {
     /// When the session broke meanwhile.
     pub fn pause(&mut self, session: &mut Session) -> Result<(), DeviceError> {
         self.hand_on_events(session);
-        while self.pausing {
+        if !self.pausing {
+            return Ok(());
+        }
+        for _ in 0..SERVED {
             let now = self.inner.clock.now();
             let Some(ticket) = self.inner.with(|core| core.take_between(self.id, now)) else { break };
             let (this, job) = Attempt::of(ticket);

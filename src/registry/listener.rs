@@ -23,16 +23,19 @@ impl Inner {
         }
     }
 
-    /// Hands on the events that the session has set aside.
-    pub(super) fn pass_on_events(&self, id: &DeviceId, session: &mut Session) {
+    /// Hands on the events that the session has set aside; gives how many punches are among them.
+    pub(super) fn pass_on_events(&self, id: &DeviceId, session: &mut Session) -> u64 {
         let (events, lost) = session.take_events();
         if events.is_empty() && lost == 0 {
-            return;
+            return 0;
         }
+        let is_punch = |event: &&Event| matches!(event, Event::Punch { .. } | Event::Unreadable { .. });
+        let punches = events.iter().filter(is_punch).count() as u64 + lost;
         if let Some(listener) = self.listener.get() {
             contained("a listener of the registry", || {
                 listener.events(id, session.serial_number(), events, lost);
             });
         }
+        punches
     }
 }

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::rows::{WriteRow, document, number, string};
-use super::time::{civil_now, possible, zone_of};
 use crate::http::call::{Call, Handled, Outcome, refused};
 use crate::http::response::Answer;
+use crate::journal::civil::{civil_now, possible, zone_of};
 use crate::registry::Terms;
 use crate::wire::clock_word::ClockWord;
 use crate::wire::record::punch::Punch;

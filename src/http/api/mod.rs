@@ -3,6 +3,9 @@
 
 pub mod ask_journal;
 pub mod attendance;
+pub mod clear;
+pub mod collection;
+pub mod completeness;
 pub mod connections;
 pub mod devices;
 pub mod health;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,8 +11,9 @@ use super::info::ask;
 use crate::http::call::{Call, Handled, Outcome, refused};
 use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
+use crate::journal::civil::{civil_now, drift, possible, zone_of};
 use crate::registry::Terms;
-use crate::wire::clock_word::{CivilTime, ClockWord, PossibleTime};
+use crate::wire::clock_word::{ClockWord, PossibleTime};
 
 /// `GET /devices/{id}/time`
 pub fn show(call: &mut Call) -> Handled {
@@ -62,48 +61,13 @@ pub fn set(call: &mut Call) -> Handled {
 fn shown(word: ClockWord, timezone: Option<&str>, wall: SystemTime) -> Value {
     let zone = zone_of(timezone);
     let host = civil_now(wall, &zone);
-    let device = word.time().ok().and_then(civil);
-    let drift = device.map(|device| device.duration_since(host).as_secs());
     json!({
         "device_time": word.fields().to_string(),
         "host_time": host.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
-        "drift_seconds": drift,
+        "drift_seconds": drift(word, wall, &zone),
         "timezone": zone.iana_name(),
         "device_time_exists": word.time().is_ok(),
     })
-}
-
-/// The device's zone; the host's own where the record names none.
-pub(super) fn zone_of(name: Option<&str>) -> TimeZone {
-    name.and_then(|name| TimeZone::get(name).ok()).unwrap_or_else(TimeZone::system)
-}
-
-/// What a clock on the wall shows there now, to the second.
-pub(super) fn civil_now(wall: SystemTime, zone: &TimeZone) -> DateTime {
-    let now = Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH);
-    let civil = zone.to_datetime(now);
-    civil.with().subsec_nanosecond(0).build().unwrap_or(civil)
-}
-
-/// A civil time as a device can hold it; the bounds are those of its clock.
-pub(super) fn possible(civil: DateTime) -> PossibleTime {
-    let part = |value: i8| u8::try_from(value).unwrap_or(0);
-    let time = CivilTime {
-        year: u16::try_from(civil.year()).unwrap_or(0),
-        month: part(civil.month()),
-        day: part(civil.day()),
-        hour: part(civil.hour()),
-        minute: part(civil.minute()),
-        second: part(civil.second()),
-    };
-    PossibleTime::new(time).unwrap_or(PossibleTime::FIRST)
-}
-
-fn civil(time: PossibleTime) -> Option<DateTime> {
-    let CivilTime { year, month, day, hour, minute, second } = time.civil();
-    let part = |value: u8| i8::try_from(value).ok();
-    let year = i16::try_from(year).ok()?;
-    DateTime::new(year, part(month)?, part(day)?, part(hour)?, part(minute)?, part(second)?, 0).ok()
 }
 
 fn parse(text: &str) -> Result<PossibleTime, Problem> {

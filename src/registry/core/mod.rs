@@ -296,6 +296,12 @@ impl<S, J> Core<S, J> {
         self.slots.values().all(|slot| quiet(slot.state()))
     }
 
+    /// Whether a device's session is to be closed as soon as whoever has it hands it in.
+    #[must_use]
+    pub fn is_wanted_back(&self, id: &DeviceId) -> bool {
+        self.stopping || self.slots.get(id).is_none_or(|slot| slot.then.is_some())
+    }
+
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
         while let Some((_, id)) = self.timers.first().filter(|(due, _)| *due <= now).cloned() {

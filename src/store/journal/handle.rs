@@ -107,7 +107,6 @@ impl Journal {
         let place = move |backend: &mut dyn Backend| {
             let mut outcome = backend.place_log(&batch)?;
             if let LogOutcome::Placed(placed) = &mut outcome {
-                placed.added = placed.rows.len() as u64;
                 feed.publish(std::mem::take(&mut placed.rows), 0);
             }
             Ok(outcome)

@@ -139,15 +139,16 @@ impl App {
 
         let socket = engine_socket(&settings.runtime_dir)?;
         let engine = Arc::new(Engine::start(&socket)?);
-        let (alive, ready) = health::views(&liveness, &store, &clock);
+        let (alive, ready) = health::views(&liveness, &store, &journal, &clock);
         let gateway = Arc::new(Gateway {
             registry,
             store,
             journal,
-            deliveries,
             collector,
+            deliveries,
             clock,
             alarms,
+            followers: translate::followers(settings),
             streams,
             token: check,
             default_timeout: settings.http.default_timeout,
@@ -243,6 +244,8 @@ impl App {
         self.acceptor.stop_accepting();
         self.gateway.collector.stop();
         self.gateway.registry.stop(deadline);
+        // Nothing more will come; whoever follows or waits would keep the acceptor from ending.
+        self.gateway.journal.feed().close();
         self.gateway.deliveries.stop(deadline);
         self.acceptor.stop(deadline);
         self.engine.stop();

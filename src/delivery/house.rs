@@ -96,10 +96,16 @@ impl House {
                 house.ring_all();
             }
         });
-        if !called {
-            self.armed.store(false, Ordering::Release);
+        match called {
+            Some(waiting) => {
+                waiting.stay();
+                true
+            }
+            None => {
+                self.armed.store(false, Ordering::Release);
+                false
+            }
         }
-        called
     }
 
     /// Wakes every worker.

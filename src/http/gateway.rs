@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::followers::Followers;
 use super::stream::Streams;
 use super::token::TokenCheck;
 use crate::base::alarm::Alarms;
@@ -24,14 +25,16 @@ pub struct Gateway {
     pub store: Arc<Store>,
     /// Every punch.
     pub journal: Arc<Journal>,
-    /// Who is told of it.
-    pub deliveries: Arc<Deliveries>,
     /// Who fills it.
     pub collector: Arc<Collector>,
+    /// Who is told of it.
+    pub deliveries: Arc<Deliveries>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Deadlines.
     pub alarms: Arc<Alarms>,
+    /// Who reads the journal as it grows.
+    pub followers: Followers,
     /// Threads for large answers.
     pub streams: Arc<Streams>,
     /// Who may come in.

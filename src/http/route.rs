@@ -34,7 +34,7 @@ const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 39] = [
+pub static ROUTES: [Route; 44] = [
     open("/healthz", api::health::alive),
     open("/readyz", api::health::ready),
     route("GET", "/api/v1/devices", api::devices::list),
@@ -51,6 +51,11 @@ pub static ROUTES: [Route; 39] = [
     route("POST", "/api/v1/devices/{id}/resume", api::connections::resume),
     route("GET", "/api/v1/connections", api::connections::list),
     route("POST", "/api/v1/connections/disconnect-all", api::connections::disconnect_all),
+    route("GET", "/api/v1/punches", api::punches::list),
+    route("GET", "/api/v1/punches/stream", api::punches::stream),
+    route("GET", "/api/v1/punches/export", api::punches::export),
+    route("GET", "/api/v1/quarantine", api::journal::quarantine),
+    route("GET", "/api/v1/journal", api::journal::show),
     route("GET", "/api/v1/devices/{id}/info", api::info::info),
     route("POST", "/api/v1/devices/{id}/info/refresh", api::info::refresh),
     route("GET", "/api/v1/devices/{id}/serial", api::info::serial),

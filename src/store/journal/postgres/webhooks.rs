@@ -158,12 +158,12 @@ pub(super) fn note_attempt(
 }
 
 pub(super) fn move_cursor(
-    transaction: &mut Transaction<'_>,
+    client: &mut impl GenericClient,
     webhook: u64,
     from: u64,
     to: u64,
 ) -> Result<(), StoreError> {
-    transaction
+    client
         .execute(
             "update zkgate.webhook set cursor = $3 where id = $1 and cursor = $2 and cursor < $3",
             &[&signed(webhook), &signed(from), &signed(to)],

@@ -19,7 +19,7 @@ use super::reading::Effort;
 use super::settings::{CollectorSettings, DeviceSettings};
 use super::status::{CollectionStatus, LastRead};
 use super::upkeep::Upkeep;
-use super::watched::{Stage, Waiter, Watched};
+use super::watched::{Waiter, Watched};
 use crate::base::clock::Clock;
 use crate::base::ids::DeviceId;
 use crate::base::liveness::{Liveness, Pulse};
@@ -178,10 +178,9 @@ impl Collector {
 
     fn run(self: &Arc<Self>, messages: &Receiver<Told>, pulse: &Pulse) {
         let mut upkeep = Upkeep::new(self.clock.now());
+        let mut next: Option<Instant> = None;
         loop {
             pulse.beat(self.clock.now());
-            let next =
-                lock(&self.devices).values().filter(|d| d.stage == Stage::Resting).map(|d| d.due).min();
             let limit = next.map_or(NAP, |due| due.saturating_duration_since(self.clock.now()).min(NAP));
             match messages.recv_timeout(limit) {
                 Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -191,10 +190,11 @@ impl Collector {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             contained("the collector", || {
+                next = None;
                 upkeep.turn(self);
                 // A device that is not to be read is not, not even once.
                 if upkeep.settings_known {
-                    self.begin_reads();
+                    next = self.begin_reads();
                 }
             });
         }

@@ -54,16 +54,21 @@ impl Drop for Answer {
 }
 
 impl Collector {
-    /// Begins what is due, the longest due first, as far as there is room.
-    pub(super) fn begin_reads(self: &Arc<Self>) {
+    /// Begins what is due, the longest due first, as far as there is room. Gives when more will be: what found no
+    /// room waits for the end of another.
+    pub(super) fn begin_reads(self: &Arc<Self>) -> Option<Instant> {
         let now = self.clock.now();
         let mut due: Vec<(Instant, DeviceId)> = Vec::new();
+        let mut next: Option<Instant> = None;
         let room = {
             let devices = lock(&self.devices);
             let (mut quick, mut slow) = (0, 0);
             for (id, device) in &*devices {
                 match device.stage {
                     Stage::Resting if device.is_due(now) => due.push((device.due, id.clone())),
+                    Stage::Resting if device.is_wanted() => {
+                        next = Some(next.map_or(device.due, |next| next.min(device.due)));
+                    }
                     Stage::Resting => {}
                     Stage::Asking { since } | Stage::Reading { since } if now < since + SLOW => quick += 1,
                     Stage::Asking { .. } | Stage::Reading { .. } => slow += 1,
@@ -75,6 +80,7 @@ impl Collector {
         for (_, id) in due.into_iter().take(room) {
             self.begin(&id, now);
         }
+        next
     }
 
     fn begin(self: &Arc<Self>, id: &DeviceId, now: Instant) {

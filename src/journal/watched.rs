@@ -117,7 +117,12 @@ impl Watched {
 
     /// Whether a read should begin.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.stage == Stage::Resting && self.due <= now && (self.is_on() || !self.waiters.is_empty())
+        self.stage == Stage::Resting && self.due <= now && self.is_wanted()
+    }
+
+    /// Whether it is read at all, now or later.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_on() || !self.waiters.is_empty()
     }
 
     /// The serial number under which its punches are kept: its own, or a name of ours for one that has none.

@@ -211,7 +211,11 @@ impl Collector {
                 device.wanted = Some(Effort::Compare);
             }
             if read.result.is_proof() {
-                device.cursor = Some((serial_number.to_owned(), report.cursor.clone()));
+                // That nothing was new is noted now and then only; what it proves is known at once.
+                let (verified_at, proved) = (Some(report.began_at), report.device_time);
+                let verified_time = proved.filter(|time| time.time().is_ok());
+                let cursor = Cursor { verified_at, verified_time, ..report.cursor.clone() };
+                device.cursor = Some((serial_number.to_owned(), cursor));
                 device.proved = Some(Proved {
                     until: report.device_time.filter(|time| time.time().is_ok()),
                     at: report.began_at,

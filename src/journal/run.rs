@@ -229,7 +229,7 @@ impl Run<'_, '_, '_, '_> {
 
     /// Whether the journal says already what this read found: that nothing was new is noted now and then only.
     fn is_noted(&self, base: &Cursor) -> bool {
-        let recently = base.verified_at.is_some_and(|then| self.report.began_at - then < NOTED);
+        let recently = base.compared_at.is_some_and(|then| self.report.began_at - then < NOTED);
         base.complete && recently && base.device_count == self.report.sizes.punches
     }
 

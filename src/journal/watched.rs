@@ -11,7 +11,7 @@ use super::settings::{CollectorSettings, DeviceSettings, Effective};
 use super::status::{CollectionStatus, LastRead, Live, Proved, ReadResult};
 use crate::base::ids::DeviceId;
 use crate::registry::Refusal;
-use crate::store::device::Device;
+use crate::store::device::{Device, SessionMode};
 use crate::store::journal::Cursor;
 
 /// Who waits for a read.
@@ -154,8 +154,12 @@ impl Watched {
         }
         self.answered = serial_number.or_else(|| Some(stand_in(&self.device.id)));
         self.live = Live::Off;
-        self.wanted = Some(self.wanted.map_or(Effort::Compare, |wanted| wanted.max(Effort::Compare)));
-        self.due = now;
+        // A session that is made for a read needs no further one.
+        let for_this_read = self.device.mode == SessionMode::OnDemand && self.stage != Stage::Resting;
+        if !for_this_read {
+            self.wanted = Some(self.wanted.map_or(Effort::Compare, |wanted| wanted.max(Effort::Compare)));
+            self.due = now;
+        }
     }
 
     /// Another device is there now: nothing that is known is about it.

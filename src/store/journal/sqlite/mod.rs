@@ -145,7 +145,7 @@ impl Backend for Sqlite {
         aside::size(&self.connection)
     }
 
-    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<(), StoreError> {
+    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<bool, StoreError> {
         aside::settle(&self.connection, id, settled_as, now)
     }
 

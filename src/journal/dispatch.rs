@@ -88,6 +88,7 @@ impl Collector {
             let serial_number = device.serial_number();
             let cursor = device.cursor.take().filter(|(of, _)| *of == serial_number);
             device.stage = Stage::Asking { since: now };
+            device.serve();
             (serial_number, cursor)
         });
         let Some((serial_number, cursor)) = known else { return };
@@ -132,9 +133,10 @@ impl Collector {
         let gate = Arc::clone(self);
         let errand = self.with(id, |device| {
             device.stage = Stage::Reading { since: now };
+            device.serve();
             let effective = device.effective();
             let by_index = device.short_log == Some(true) || device.names_by_index;
-            let asked = !device.waiters.is_empty();
+            let asked = !device.served.is_empty();
             let errand = Errand {
                 live: effective.live && effective.enabled && device.device.mode == SessionMode::Persistent,
                 people: by_index && device.people_at.is_none_or(|then| now >= then + PEOPLE),
@@ -169,7 +171,7 @@ impl Collector {
     }
 
     pub(super) fn fetched(
-        &self,
+        self: &Arc<Self>,
         id: &DeviceId,
         serial_number: &str,
         began: Instant,
@@ -202,7 +204,7 @@ impl Collector {
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
-            let settles = settles && device.unsettled;
+            let settles = settles && device.unsettled.is_some_and(|since| since < report.began_at);
             device.live = live;
             if let Some(people) = people {
                 (device.people, device.people_at) = (people, Some(now));
@@ -233,7 +235,7 @@ impl Collector {
             settles
         });
         if settles == Some(true) {
-            self.settle(serial_number, report.began_at);
+            self.settle(id, serial_number, report.began_at);
         }
         self.over(id, read, None);
     }
@@ -241,12 +243,10 @@ impl Collector {
     /// Lets a device rest, and tells those who waited for its read.
     fn over(&self, id: &DeviceId, read: LastRead, refusal: Option<Refusal>) {
         let now = self.clock.now();
-        // What was put off or is begun anew is not over for those who wait.
-        let goes_on = matches!(read.result, ReadResult::PutOff | ReadResult::Again);
         let waiters: Vec<Waiter> = self
             .with(id, |device| {
                 device.rest(read.clone(), fastrand::f64(), now);
-                if goes_on { Vec::new() } else { std::mem::take(&mut device.waiters) }
+                device.dismiss(read.result)
             })
             .unwrap_or_default();
         for waiter in waiters {
@@ -272,16 +272,16 @@ impl Collector {
     }
 
     /// What waited in quarantine for the log is settled: it was read to its end since.
-    fn settle(&self, serial_number: &str, before: i64) {
+    fn settle(self: &Arc<Self>, id: &DeviceId, serial_number: &str, before: i64) {
         let (serial_number, now) = (serial_number.to_owned(), millis(self.clock.wall()));
+        let (collector, id) = (Arc::clone(self), id.clone());
         let deadline = Deadline::after(self.clock.now(), ASKING);
         let asked = self.journal.write_then(
             deadline,
             move |backend| backend.settle_live(&serial_number, before, now),
-            |result| {
-                if let Err(error) = result {
-                    log::debug!("the quarantine was not settled: {error}");
-                }
+            move |result| match result {
+                Ok(_) => drop(collector.with(&id, |device| device.settled(before))),
+                Err(error) => log::debug!("the quarantine was not settled: {error}"),
             },
         );
         if let Err(error) = asked {

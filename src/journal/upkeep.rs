@@ -60,7 +60,7 @@ impl Upkeep {
         for serial_number in collector.journal.take_conflicts() {
             for device in lock(&collector.devices).values_mut() {
                 if device.serial_number() == serial_number {
-                    device.unsettled = true;
+                    device.unsettled = Some(millis(collector.clock.wall()));
                     device.want(Effort::Compare, now);
                 }
             }

@@ -105,7 +105,13 @@ fn play_round(seed: u64, total: &mut Total) {
     let rows = feed::all(&gateway);
     let evidence: Vec<Value> = players
         .iter()
-        .map(|(player, _)| gateway.show(&format!("/devices/{}/completeness?date={DAY}", player.id)))
+        .map(|(player, _)| {
+            let path = format!("/devices/{}/completeness?date={DAY}", player.id);
+            // What a read has settled is noted a moment later.
+            gateway.until("GET", &path, None, |status, shown| {
+                status == 200 && shown["counts"]["quarantined"] == 0
+            })
+        })
         .collect();
     gateway.stop();
     feed::check("pages", &pages.end(), &rows);

@@ -40,7 +40,8 @@ fn a_size_that_is_a_lie_never_makes_a_short_list() {
 #[test]
 fn a_reply_that_is_cut_short_is_an_error_and_the_next_read_has_it_all() {
     for fault in ["truncate:40@chunk*2", "close@chunk*2", "rst:100@data*2", "missing-fragment@chunk*2"] {
-        let config = Config { profile: Profile::TftDirectBroken, users: 20, punches: 3000, ..Config::default() };
+        let config =
+            Config { profile: Profile::TftDirectBroken, users: 20, punches: 3000, ..Config::default() };
         let site = Site::of(config);
         set(site.device(0), fault);
         let rig = site.start(&quick_polls());
@@ -117,7 +118,10 @@ fn a_log_that_changes_between_the_halves_of_a_read_is_read_anew() {
 #[test]
 fn a_lossy_line_costs_time_and_nothing_else() {
     let config = Config { profile: Profile::Bw16Udp, users: 30, punches: 3000, ..Config::default() };
-    let setup = Setup { collector: crate::rig::Setup::polling(Duration::from_millis(300)).collector, ..quick_polls() };
+    let setup = Setup {
+        collector: crate::rig::Setup::polling(Duration::from_millis(300)).collector,
+        ..quick_polls()
+    };
     let (_site, rig) = one_of(config, &setup);
     set(rig.device(0), "udp-drop:3");
     until("all is there", || rig.count() == 3000);

@@ -14,7 +14,8 @@ use zkgate::simulator::{Config, Profile};
 use zkgate::store::journal::Source;
 
 use crate::rig::{
-    CLEAR_LOG, DISABLE, ENABLE, PATIENCE, Rig, Setup, Site, is_live, one, one_of, punch, set, soon, target, until,
+    CLEAR_LOG, DISABLE, ENABLE, PATIENCE, Rig, Setup, Site, is_live, one, one_of, punch, set, soon, target,
+    until,
 };
 
 type Inspected = Result<Result<(Inspection, String), Unsafe>, Refusal>;
@@ -47,7 +48,10 @@ fn clear(rig: &Rig, number: usize) -> Result<Cleared, Refusal> {
 }
 
 fn clear_with(rig: &Rig, number: usize, value: &str) -> Result<Cleared, Refusal> {
-    begin(rig, number, value).expect("it is confirmed").recv_timeout(PATIENCE).expect("a clearing is answered")
+    begin(rig, number, value)
+        .expect("it is confirmed")
+        .recv_timeout(PATIENCE)
+        .expect("a clearing is answered")
 }
 
 /// What holds after every clearing that was not done: the log is there, and people can punch.

@@ -106,7 +106,8 @@ fn hours_that_a_place_lives_twice_or_never_are_marked_in_its_zone() {
 fn two_devices_in_two_places_have_their_own_instants() {
     let one = |zone: &str| {
         let setup = Setup { timezone: Some(zone.into()), ..Setup::default() };
-        let clock = PossibleTime::new(CivilTime { year: 2026, month: 7, day: 1, hour: 12, minute: 0, second: 0 });
+        let clock =
+            PossibleTime::new(CivilTime { year: 2026, month: 7, day: 1, hour: 12, minute: 0, second: 0 });
         let (_site, rig) =
             one_of(Config { users: 1, punches: 1, clock: Some(clock.unwrap()), ..Config::default() }, &setup);
         rig.settled(0);

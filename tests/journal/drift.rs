@@ -60,7 +60,8 @@ fn a_clock_that_is_ahead_is_set_back_in_the_quiet_hours_only() {
     assert_eq!(rig.device(0).counters().command(SET_TIME), 0);
     // Five and a half hours later, for our clock and for the device's.
     rig.clock.shift_wall(5 * 3600 + 1800);
-    let now = civil_now(rig.clock.wall(), &zone_of(None)).checked_add(SignedDuration::from_secs(100)).unwrap();
+    let now =
+        civil_now(rig.clock.wall(), &zone_of(None)).checked_add(SignedDuration::from_secs(100)).unwrap();
     rig.device(0).set_clock(zkgate::journal::civil::possible(now));
     rig.read(0);
     assert_eq!(rig.device(0).counters().command(SET_TIME), 1);

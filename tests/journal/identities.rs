@@ -23,7 +23,9 @@ fn two_records_of_one_device_do_not_double_its_punches() {
     for number in [0, 1, 0, 1] {
         rig.ask(number, true).recv_timeout(crate::rig::PATIENCE).unwrap().unwrap();
     }
-    until("both have the whole log", || (0..2).all(|n| rig.status(n).proved.is_some_and(|p| p.records == 412)));
+    until("both have the whole log", || {
+        (0..2).all(|n| rig.status(n).proved.is_some_and(|p| p.records == 412))
+    });
     assert_eq!(rig.count(), 412);
     assert!(rig.gaps(0).is_empty() && rig.gaps(1).is_empty());
 }

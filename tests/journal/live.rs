@@ -185,8 +185,7 @@ fn people_who_punch_while_the_log_is_read_are_neither_lost_nor_doubled() {
 
 #[test]
 fn a_crowd_that_punches_at_once_is_told_in_a_few_packets_and_recorded_once_each() {
-    let (_site, rig) =
-        one_of(Config { users: 200, punches: 10, ..Config::default() }, &Setup::default());
+    let (_site, rig) = one_of(Config { users: 200, punches: 10, ..Config::default() }, &Setup::default());
     rig.settled(0);
     let device = rig.device(0);
     set(device, "event-batch:3");

@@ -26,7 +26,8 @@ fn reading(setup: &Setup) -> (Site, Rig) {
 fn brief_calls_are_served_between_the_pieces_of_a_long_read() {
     let (_site, rig) = reading(&Setup::default());
     let device = rig.device(0);
-    for terms in [Terms::read(soon()).brief(), Terms { priority: Priority::Urgent, ..Terms::read(soon()).brief() }]
+    for terms in
+        [Terms::read(soon()).brief(), Terms { priority: Priority::Urgent, ..Terms::read(soon()).brief() }]
     {
         let (took, time) = rig.call(0, terms);
         assert!(time.is_ok() && took < Duration::from_secs(1), "{time:?} after {took:?}");
@@ -58,7 +59,7 @@ fn whoever_wants_the_device_gets_it_soon_and_the_read_goes_on_afterwards() {
         let (_site, rig) = reading(&Setup::polling(Duration::from_millis(300)));
         let device = rig.device(0);
         let (tell, told) = mpsc::channel();
-        let done = move || drop(tell.send(()));
+        let done = move || tell.send(()).unwrap();
         if lend {
             rig.registry.lend(&rig.ids[0], "a test".into(), Duration::from_secs(600), done).unwrap();
         } else {

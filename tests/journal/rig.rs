@@ -228,6 +228,7 @@ impl Rig {
         let configured = Arc::clone(&registry);
         store.subscribe(Box::new(move |devices| configured.configure(devices.iter())));
         let devices = handles.to_vec();
+        until("the collector knows the devices", || ids.iter().all(|id| collector.status(id).is_some()));
         Self { clock, store, journal, registry, collector, ids, devices, stopped: false }
     }
 
@@ -283,9 +284,11 @@ impl Rig {
     pub(crate) fn settled(&self, number: usize) {
         until("the device was read and rests", || {
             let Some(status) = self.collector.status(&self.ids[number]) else { return false };
-            let up = self.registry.status(&self.ids[number]).is_some_and(|slot| slot.state == StateName::Idle);
+            let up =
+                self.registry.status(&self.ids[number]).is_some_and(|slot| slot.state == StateName::Idle);
             let read = status.last.as_ref().is_some_and(|read| read.result.is_proof());
-            let later = status.next_read.is_some_and(|due| due > self.clock.now() + Duration::from_millis(300));
+            let later =
+                status.next_read.is_some_and(|due| due > self.clock.now() + Duration::from_millis(300));
             up && read && !status.reading && later
         });
     }
@@ -347,7 +350,8 @@ impl Rig {
     pub(crate) fn has_all_of(&self, number: usize) {
         let device = self.device(number);
         let mut rows: Vec<Told> = self.rows_of(number).iter().map(Told::of_row).collect();
-        let mut truth: Vec<Told> = device.punches().iter().map(|punch| Told::of_punch(punch, device)).collect();
+        let mut truth: Vec<Told> =
+            device.punches().iter().map(|punch| Told::of_punch(punch, device)).collect();
         rows.sort();
         truth.sort();
         assert_eq!(rows.len(), truth.len(), "as many rows as records");

@@ -28,7 +28,8 @@ fn reads_that_are_asked_for_at_once_are_one() {
 #[test]
 fn the_poll_interval_is_kept_with_jitter() {
     let interval = Duration::from_millis(200);
-    let (_site, rig) = one_of(Config { users: 5, punches: 50, ..Config::default() }, &Setup::polling(interval));
+    let (_site, rig) =
+        one_of(Config { users: 5, punches: 50, ..Config::default() }, &Setup::polling(interval));
     until("nothing is new", || result(&rig, 0) == Some(ReadResult::NothingNew));
     let mut times = vec![rig.status(0).last.unwrap().at];
     until("it was polled often", || {
@@ -99,7 +100,8 @@ fn collector_time() -> Duration {
 fn what_is_set_for_a_device_counts_at_once_and_after_a_start() {
     let (site, rig) = one(zkgate::simulator::Profile::Tft, 20);
     rig.settled(0);
-    let set = DeviceSettings { poll_interval_seconds: Some(5), live: Some(false), ..DeviceSettings::default() };
+    let set =
+        DeviceSettings { poll_interval_seconds: Some(5), live: Some(false), ..DeviceSettings::default() };
     let (id, text) = (rig.ids[0].clone(), serde_json::to_string(&set).unwrap());
     rig.journal.write(crate::rig::soon(), move |backend| backend.set_settings(&id, Some(&text))).unwrap();
     rig.collector.configure(&rig.ids[0], set);

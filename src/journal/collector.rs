@@ -19,7 +19,7 @@ use super::reading::Effort;
 use super::settings::{CollectorSettings, DeviceSettings};
 use super::status::{CollectionStatus, LastRead};
 use super::upkeep::Upkeep;
-use super::watched::{Stage, Waiter, Watched};
+use super::watched::{Waiter, Watched};
 use crate::base::clock::Clock;
 use crate::base::ids::DeviceId;
 use crate::base::liveness::{Liveness, Pulse};
@@ -176,10 +176,7 @@ impl Collector {
         let mut upkeep = Upkeep::new(self.clock.now());
         loop {
             pulse.beat(self.clock.now());
-            let next =
-                lock(&self.devices).values().filter(|d| d.stage == Stage::Resting).map(|d| d.due).min();
-            let limit = next.map_or(NAP, |due| due.saturating_duration_since(self.clock.now()).min(NAP));
-            match messages.recv_timeout(limit) {
+            match messages.recv_timeout(self.nap()) {
                 Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(told) => {
                     contained("the collector", || self.take(told, &mut upkeep));
@@ -199,6 +196,14 @@ impl Collector {
         for waiter in waiting {
             contained("who waits for a read", || waiter(Err(Refusal::Stopping)));
         }
+    }
+
+    /// For how long there is nothing to do unless something is told. What is due and was not begun has no room, and
+    /// when there is room that is told.
+    fn nap(&self) -> Duration {
+        let now = self.clock.now();
+        let next = lock(&self.devices).values().filter_map(|device| device.due_after(now)).min();
+        next.map_or(NAP, |due| due.saturating_duration_since(now).min(NAP))
     }
 
     fn take(self: &Arc<Self>, told: Told, upkeep: &mut Upkeep) {

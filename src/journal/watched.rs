@@ -117,7 +117,16 @@ impl Watched {
 
     /// Whether a read should begin.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.stage == Stage::Resting && self.due <= now && (self.is_on() || !self.waiters.is_empty())
+        self.is_to_be_read() && self.due <= now
+    }
+
+    /// When a read should begin that should not yet.
+    pub(super) fn due_after(&self, now: Instant) -> Option<Instant> {
+        (self.is_to_be_read() && self.due > now).then_some(self.due)
+    }
+
+    fn is_to_be_read(&self) -> bool {
+        self.stage == Stage::Resting && (self.is_on() || !self.waiters.is_empty())
     }
 
     /// The serial number under which its punches are kept: its own, or a name of ours for one that has none.

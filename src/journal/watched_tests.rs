@@ -129,3 +129,17 @@ fn a_device_that_is_off_is_read_only_for_those_who_ask() {
     device.waiters.push(Box::new(|_| {}));
     assert!(device.is_due(now));
 }
+
+#[test]
+fn only_a_read_that_is_to_come_wakes_anybody() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    assert_eq!(device.due_after(now), None, "what is due now waits for room, not for time");
+    device.rest(read(ReadResult::NothingNew, (Some(5), None), 5), 0.5, now);
+    assert_eq!(device.due_after(now), Some(device.due));
+    device.settings.enabled = Some(false);
+    assert_eq!(device.due_after(now), None);
+    device.settings.enabled = None;
+    device.stage = Stage::Reading { since: now };
+    assert_eq!(device.due_after(now), None);
+}

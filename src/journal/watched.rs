@@ -195,7 +195,8 @@ impl Watched {
         }
         if read.result == ReadResult::Complete {
             self.compare_at = now + self.general.compare_interval.mul_f64(0.9 + jitter.clamp(0.0, 1.0) / 5.0);
-            self.unsettled = false;
+            // What came during the read is settled by the next one, which was asked for when it came.
+            self.unsettled = self.wanted.is_some();
         }
         self.last = Some(read);
     }

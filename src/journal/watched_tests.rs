@@ -143,3 +143,16 @@ fn only_a_read_that_is_to_come_wakes_anybody() {
     device.stage = Stage::Reading { since: now };
     assert_eq!(device.due_after(now), None);
 }
+
+#[test]
+fn what_came_during_a_read_waits_for_the_next_to_be_settled() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    device.want(Effort::Compare, now);
+    device.unsettled = true;
+    device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    assert!(device.unsettled);
+    assert_eq!(device.effort(now), Effort::Compare);
+    device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    assert!(!device.unsettled);
+}

@@ -192,7 +192,7 @@ impl Collector {
             });
         }
         let waiting: Vec<Waiter> =
-            lock(&self.devices).values_mut().flat_map(|device| device.waiters.drain(..)).collect();
+            lock(&self.devices).values_mut().flat_map(Watched::all_waiters).collect();
         for waiter in waiting {
             contained("who waits for a read", || waiter(Err(Refusal::Stopping)));
         }

@@ -81,7 +81,7 @@ impl Collector {
         let known = self.with(id, |device| {
             let serial_number = device.serial_number();
             let cursor = device.cursor.take().filter(|(of, _)| *of == serial_number);
-            device.stage = Stage::Asking { since: now };
+            device.begin(now);
             (serial_number, cursor)
         });
         let Some((serial_number, cursor)) = known else { return };
@@ -128,7 +128,7 @@ impl Collector {
             device.stage = Stage::Reading { since: now };
             let effective = device.effective();
             let by_index = device.short_log == Some(true) || device.names_by_index;
-            let asked = !device.waiters.is_empty();
+            let asked = !device.served.is_empty();
             let errand = Errand {
                 live: effective.live && effective.enabled && device.device.mode == SessionMode::Persistent,
                 people: by_index && device.people_at.is_none_or(|then| now >= then + PEOPLE),
@@ -236,7 +236,13 @@ impl Collector {
         let waiters: Vec<Waiter> = self
             .with(id, |device| {
                 device.rest(read.clone(), fastrand::f64(), now);
-                if goes_on { Vec::new() } else { std::mem::take(&mut device.waiters) }
+                let served = std::mem::take(&mut device.served);
+                if !goes_on {
+                    return served;
+                }
+                device.wanted = device.wanted.max(Some(device.trying));
+                device.waiters.splice(0..0, served);
+                Vec::new()
             })
             .unwrap_or_default();
         for waiter in waiters {

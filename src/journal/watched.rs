@@ -11,7 +11,7 @@ use super::settings::{CollectorSettings, DeviceSettings, Effective};
 use super::status::{CollectionStatus, LastRead, Live, Proved, ReadResult};
 use crate::base::ids::DeviceId;
 use crate::registry::Refusal;
-use crate::store::device::Device;
+use crate::store::device::{Device, SessionMode};
 use crate::store::journal::Cursor;
 
 /// Who waits for a read.
@@ -36,7 +36,13 @@ pub(super) struct Watched {
     pub(super) due: Instant,
     /// What was asked for since the read under way began.
     pub(super) wanted: Option<Effort>,
+    /// Who waits for the next read.
     pub(super) waiters: Vec<Waiter>,
+    /// What is done in the read under way, and who waits for it.
+    pub(super) trying: Effort,
+    pub(super) served: Vec<Waiter>,
+    /// Sessions since the log was last proved.
+    pub(super) sessions: u32,
     /// When the end of the log is compared next, whatever the count says.
     pub(super) compare_at: Instant,
     /// Whether something of this device waits in quarantine for its log.
@@ -71,6 +77,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 const PUT_OFF: Duration = Duration::from_secs(2);
 /// How soon after a failure of the journal.
 const JOURNAL_RETRY: Duration = Duration::from_secs(3);
+/// How soon after the third session in a row in which the log was not read; doubled with each further one.
+const REOPENED: Duration = Duration::from_millis(500);
 /// How soon an event that asks for a read gets one: others may follow.
 const SOON: Duration = Duration::from_millis(200);
 
@@ -95,6 +103,9 @@ impl Watched {
             due: now,
             wanted: None,
             waiters: Vec::new(),
+            trying: Effort::Count,
+            served: Vec::new(),
+            sessions: 0,
             compare_at: now,
             unsettled: true,
             live: Live::Off,
@@ -135,10 +146,22 @@ impl Watched {
         known.cloned().unwrap_or_else(|| stand_in(&self.device.id))
     }
 
+    /// A read begins: for all who wait now, and for nobody who comes later.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.stage = Stage::Asking { since: now };
+        self.served.append(&mut self.waiters);
+    }
+
+    /// Everybody who waits.
+    pub(super) fn all_waiters(&mut self) -> Vec<Waiter> {
+        self.served.drain(..).chain(self.waiters.drain(..)).collect()
+    }
+
     /// How much is to be read now.
     pub(super) fn effort(&mut self, now: Instant) -> Effort {
         let due = if self.compare_at <= now || self.unsettled { Effort::Compare } else { Effort::Count };
-        self.wanted.take().map_or(due, |wanted| wanted.max(due))
+        self.trying = self.wanted.take().map_or(due, |wanted| wanted.max(due));
+        self.trying
     }
 
     /// What has to be known to understand it.
@@ -163,8 +186,22 @@ impl Watched {
         }
         self.answered = serial_number.or_else(|| Some(stand_in(&self.device.id)));
         self.live = Live::Off;
-        self.wanted = Some(self.wanted.map_or(Effort::Compare, |wanted| wanted.max(Effort::Compare)));
-        self.due = now;
+        let before = self.sessions;
+        self.sessions = before.saturating_add(1);
+        if matches!(self.stage, Stage::Reading { .. }) {
+            // That read goes over this session. Where it only counts, a session that is kept has the end compared.
+            if self.trying < Effort::Compare && self.device.mode == SessionMode::Persistent {
+                self.wanted = self.wanted.max(Some(Effort::Compare));
+            }
+            return;
+        }
+        self.wanted = self.wanted.max(Some(Effort::Compare));
+        // A device whose sessions end before its log is read is not hurried into the next one.
+        let pause = match before {
+            0 | 1 => Duration::ZERO,
+            more => REOPENED.saturating_mul(1 << (more - 2).min(16)).min(self.effective().poll_interval),
+        };
+        self.due = if before < 2 { now } else { self.due.min(now + pause) };
     }
 
     /// Another device is there now: nothing that is known is about it.
@@ -188,7 +225,11 @@ impl Watched {
             ReadResult::JournalFailed => JOURNAL_RETRY,
             ReadResult::Again => AGAIN.min(interval).mul_f64(jitter.max(0.05)),
         };
-        self.due = now + if self.wanted.is_some() { SOON.min(pause) } else { pause };
+        let hurry = self.wanted.is_some() && read.result != ReadResult::PutOff;
+        self.due = now + if hurry { SOON.min(pause) } else { pause };
+        if read.result.is_proof() {
+            self.sessions = 0;
+        }
         if !read.result.is_proof() && read.result != ReadResult::PutOff {
             // What was kept of it is known to the journal only.
             self.cursor = None;

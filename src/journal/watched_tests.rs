@@ -156,3 +156,54 @@ fn what_came_during_a_read_waits_for_the_next_to_be_settled() {
     device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
     assert!(!device.unsettled);
 }
+
+#[test]
+fn a_read_that_waited_for_its_session_is_not_made_twice() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    device.begin(now);
+    assert_eq!(device.effort(now), Effort::Compare);
+    device.stage = Stage::Reading { since: now };
+    device.opened(Some("A".into()), now);
+    assert_eq!(device.wanted, None, "it goes over this session");
+    device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    assert_eq!(device.effort(now), Effort::Count);
+    device.stage = Stage::Reading { since: now };
+    device.opened(Some("A".into()), now);
+    assert_eq!(device.wanted, Some(Effort::Compare), "it only counts");
+    let on_demand = Device { mode: SessionMode::OnDemand, ..(*device.device).clone() };
+    (device.device, device.wanted) = (Arc::new(on_demand), None);
+    device.opened(Some("A".into()), now);
+    assert_eq!(device.wanted, None, "every read of such a device has a session of its own");
+}
+
+#[test]
+fn sessions_that_end_before_the_log_is_read_are_followed_by_longer_and_longer_pauses() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        device.opened(Some("A".into()), now);
+        pauses.push(device.due.saturating_duration_since(now));
+        device.rest(read(ReadResult::DeviceFailed, (None, None), 0), 0.5, now);
+        device.wanted = None;
+        device.due = now + Duration::from_secs(3600);
+    }
+    assert_eq!(pauses[..2], [Duration::ZERO; 2]);
+    assert!(pauses.is_sorted() && pauses[2] == REOPENED, "{pauses:?}");
+    assert_eq!(pauses[11], Duration::from_secs(60), "never longer than until the next poll");
+    device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    device.opened(Some("A".into()), now);
+    assert_eq!(device.due, now);
+}
+
+#[test]
+fn who_comes_during_a_read_waits_for_the_next() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    device.waiters.push(Box::new(|_| {}));
+    device.begin(now);
+    device.waiters.push(Box::new(|_| {}));
+    device.waiters.push(Box::new(|_| {}));
+    assert_eq!((device.served.len(), device.waiters.len()), (1, 2));
+}

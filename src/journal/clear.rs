@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::civil::millis;
 use super::collector::Collector;
 use super::decode::Decoder;
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
@@ -234,7 +234,7 @@ impl Clearing {
             Ok(cursor) => cursor.unwrap_or_default(),
             Err(error) => return Ok(Err(Unsafe::Journal(error.to_string()))),
         };
-        let reading = Reading {
+        let mut reading = Reading {
             journal: Arc::clone(&self.journal),
             clock: Arc::clone(&self.clock),
             device_id: self.id.clone(),
@@ -243,7 +243,7 @@ impl Clearing {
             decoder,
             effort: Effort::Everything,
             serve: true,
-            may_be_large: Arc::new(|| true),
+            may_be_large: Arc::new(|| Some(Place::free())),
         };
         let report = reading.run(session, deadline, between)?;
         let failed = match &report.end {

@@ -41,8 +41,8 @@ pub struct Collector {
     pub(super) inbox: Sender<Told>,
     /// Events in the inbox.
     events: AtomicUsize,
-    /// Large reads under way, by when they began.
-    pub(super) large: Mutex<Vec<Instant>>,
+    /// guards: large reads under way, each with a number, by when they began
+    pub(super) large: Mutex<Vec<(u64, Instant)>>,
     /// guards: dry runs that may be confirmed
     pub(super) confirmations: Mutex<Vec<Confirmation>>,
     /// guards: the devices

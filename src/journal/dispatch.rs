@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::civil::millis;
 use super::collector::{Collector, Told};
 use super::errand::{Errand, Fetched};
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use super::status::{LastRead, Proved, ReadResult};
 use super::watched::{Stage, Waiter};
 use crate::base::deadline::Deadline;
@@ -187,7 +187,7 @@ impl Collector {
         }
         let took = now.saturating_duration_since(began).as_millis() as u64;
         let read = report.last(took);
-        if let (End::Another(Some(answered)), Some(known)) = (&report.end, self.known_serial(id)) {
+        if let (End::Another(answered), Some(known)) = (&report.end, self.known_serial(id)) {
             let level = self.strangers.failed(id.clone(), now);
             log::log!(
                 level,
@@ -198,6 +198,10 @@ impl Collector {
         let settles = self.with(id, |device| {
             let settles = settles && device.unsettled;
             device.live = live;
+            if report.new_pass {
+                // It is begun, and need only go on.
+                device.trying = device.trying.min(Effort::Compare);
+            }
             if let Some(people) = people {
                 (device.people, device.people_at) = (people, Some(now));
             }
@@ -207,7 +211,7 @@ impl Collector {
             device.drift = report.drift.or(device.drift);
             if let End::Another(answered) = &report.end {
                 device.forget();
-                device.answered.clone_from(answered);
+                device.answered = Some(answered.clone());
                 device.wanted = Some(Effort::Compare);
             }
             if read.result.is_proof() {
@@ -252,15 +256,17 @@ impl Collector {
     }
 
     /// Takes a place among the large reads, if there is one.
-    fn enter_large(&self) -> bool {
+    fn enter_large(self: &Arc<Self>) -> Option<Place> {
         let now = self.clock.now();
         let mut large = lock(&self.large);
-        large.retain(|began| now < *began + LARGE_PATIENCE);
-        let room = large.len() < self.settings.large_reads;
-        if room {
-            large.push(now);
+        large.retain(|(_, began)| now < *began + LARGE_PATIENCE);
+        if large.len() >= self.settings.large_reads {
+            return None;
         }
-        room
+        let number = large.last().map_or(0, |(number, _)| number + 1);
+        large.push((number, now));
+        let collector = Arc::clone(self);
+        Some(Place::new(move || lock(&collector.large).retain(|(of, began)| (*of, *began) != (number, now))))
     }
 
     fn known_serial(&self, id: &DeviceId) -> Option<String> {

@@ -73,8 +73,8 @@ pub trait Backend: Send {
     /// Settles something, as `placed`, `in_log` or `dismissed`; whether it was there and not settled yet.
     fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<bool, StoreError>;
 
-    /// Settles everything that a terminal told live before this moment as `in_log`: its log, which has whatever that
-    /// was, was read to the end since. Gives how many.
+    /// Settles every live event of a terminal that came before this moment as `in_log`: its log was read to the end
+    /// since, and has the punch, whatever the event said. Gives how many.
     fn settle_live(&mut self, serial_number: &str, noticed_before: i64, now: i64) -> Result<u64, StoreError>;
 
     /// Notes that this version could not make anything of it either.

@@ -28,6 +28,7 @@ use crate::base::series::Series;
 use crate::base::threads::{SMALL_STACK, contained, spawn};
 use crate::registry::{Listener, Refusal, Registry};
 use crate::store::journal::{Cursor, Journal};
+use crate::store::device::Device;
 use crate::store::{Store, StoreError};
 use crate::wire::event::Event;
 
@@ -45,6 +46,8 @@ pub struct Collector {
     pub(super) large: Mutex<Vec<(u64, Instant)>>,
     /// guards: dry runs that may be confirmed
     pub(super) confirmations: Mutex<Vec<Confirmation>>,
+    /// guards: what was set for devices, also for those that are not in the list now
+    pub(super) set: Mutex<HashMap<DeviceId, DeviceSettings>>,
     /// guards: the devices
     pub(super) devices: Mutex<HashMap<DeviceId, Watched>>,
     pub(super) drifting: Series<DeviceId>,
@@ -117,6 +120,7 @@ impl Collector {
             events: AtomicUsize::new(0),
             large: Mutex::default(),
             confirmations: Mutex::default(),
+            set: Mutex::default(),
             devices: Mutex::default(),
             drifting: Series::new(),
             strangers: Series::new(),
@@ -213,7 +217,7 @@ impl Collector {
                 self.with(&id, |device| device.opened(serial_number, now));
             }
             Told::Events { id, serial_number, events, lost } => {
-                self.events.fetch_sub(1, Ordering::Relaxed);
+                self.events.fetch_sub(events.len(), Ordering::Relaxed);
                 self.hear(&id, serial_number.as_deref(), events, lost);
             }
             Told::Known { id, serial_number, answer } => self.known(&id, serial_number, answer),
@@ -221,6 +225,7 @@ impl Collector {
                 self.fetched(&id, &serial_number, began, *result);
             }
             Told::Settings(id, settings) => {
+                lock(&self.set).insert(id.clone(), settings);
                 self.with(&id, |device| {
                     device.settings = settings;
                     device.due = now;
@@ -232,6 +237,7 @@ impl Collector {
             Told::AllSettings(all) => {
                 upkeep.settings_known |= all.is_some();
                 for (id, settings) in all.into_iter().flatten() {
+                    lock(&self.set).insert(id.clone(), settings);
                     self.with(&id, |device| device.settings = settings);
                 }
             }
@@ -250,13 +256,19 @@ impl Collector {
 
     /// Does something to a device that is in the list.
     pub(super) fn with<T>(&self, id: &DeviceId, change: impl FnOnce(&mut Watched) -> T) -> Option<T> {
-        let mut devices = lock(&self.devices);
-        if !devices.contains_key(id) {
-            let device = Arc::clone(self.store.devices().get(id)?);
-            let watched = Watched::new(device, DeviceSettings::default(), self.settings, self.clock.now());
-            devices.insert(id.clone(), watched);
+        if let Some(device) = lock(&self.devices).get_mut(id) {
+            return Some(change(device));
         }
-        devices.get_mut(id).map(change)
+        let device = Arc::clone(self.store.devices().get(id)?);
+        let watched = self.watched(device);
+        let mut devices = lock(&self.devices);
+        Some(change(devices.entry(id.clone()).or_insert(watched)))
+    }
+
+    /// A device of which nothing is known yet but what was set for it.
+    pub(super) fn watched(&self, device: Arc<Device>) -> Watched {
+        let set = lock(&self.set).get(&device.id).copied().unwrap_or_default();
+        Watched::new(device, set, self.settings, self.clock.now())
     }
 }
 
@@ -266,9 +278,9 @@ impl Listener for Collector {
     }
 
     fn events(&self, id: &DeviceId, serial_number: Option<&str>, events: Vec<Event>, lost: u64) {
-        let waiting = self.events.fetch_add(1, Ordering::Relaxed);
-        let (events, lost) =
-            if waiting < EVENTS_CEILING { (events, lost) } else { (Vec::new(), lost + events.len() as u64) };
+        let room = self.events.load(Ordering::Relaxed) + events.len() <= EVENTS_CEILING;
+        let (events, lost) = if room { (events, lost) } else { (Vec::new(), lost + events.len() as u64) };
+        self.events.fetch_add(events.len(), Ordering::Relaxed);
         let serial_number = serial_number.map(str::to_owned);
         self.tell(Told::Events { id: id.clone(), serial_number, events, lost });
     }

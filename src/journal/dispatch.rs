@@ -140,6 +140,7 @@ impl Collector {
                     serial_number: serial_number.clone(),
                     cursor,
                     decoder: device.decoder(),
+                    people_are_fresh: false,
                     effort: device.effort(now),
                     serve: effective.calls_between_pieces,
                     may_be_large: Arc::new(move || gate.enter_large()),

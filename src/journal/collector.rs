@@ -27,8 +27,8 @@ use crate::base::lock::lock;
 use crate::base::series::Series;
 use crate::base::threads::{SMALL_STACK, contained, spawn};
 use crate::registry::{Listener, Refusal, Registry};
-use crate::store::journal::{Cursor, Journal};
 use crate::store::device::Device;
+use crate::store::journal::{Cursor, Journal};
 use crate::store::{Store, StoreError};
 use crate::wire::event::Event;
 
@@ -195,8 +195,7 @@ impl Collector {
                 }
             });
         }
-        let waiting: Vec<Waiter> =
-            lock(&self.devices).values_mut().flat_map(Watched::all_waiters).collect();
+        let waiting: Vec<Waiter> = lock(&self.devices).values_mut().flat_map(Watched::all_waiters).collect();
         for waiter in waiting {
             contained("who waits for a read", || waiter(Err(Refusal::Stopping)));
         }

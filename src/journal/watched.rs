@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::civil::zone_of;
 use super::decode::{Decoder, People};
+use super::dispatch::SLOW;
 use super::reading::Effort;
 use super::settings::{CollectorSettings, DeviceSettings, Effective};
 use super::status::{CollectionStatus, LastRead, Live, Proved, ReadResult};
@@ -41,6 +42,8 @@ pub(super) struct Watched {
     /// What is done in the read under way, and who waits for it.
     pub(super) trying: Effort,
     pub(super) served: Vec<Waiter>,
+    /// Whether the last read was.
+    pub(super) slow: bool,
     /// Sessions since the log was last proved.
     pub(super) sessions: u32,
     /// When the end of the log is compared next, whatever the count says.
@@ -105,6 +108,7 @@ impl Watched {
             waiters: Vec::new(),
             trying: Effort::Count,
             served: Vec::new(),
+            slow: false,
             sessions: 0,
             compare_at: now,
             unsettled: true,
@@ -230,6 +234,7 @@ impl Watched {
         if read.result.is_proof() {
             self.sessions = 0;
         }
+        self.slow = u128::from(read.took) >= SLOW.as_millis();
         if !read.result.is_proof() && read.result != ReadResult::PutOff {
             // What was kept of it is known to the journal only.
             self.cursor = None;

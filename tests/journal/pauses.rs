@@ -76,7 +76,7 @@ fn whoever_wants_the_device_gets_it_soon_and_the_read_goes_on_afterwards() {
         if lend {
             assert_eq!(rig.registry.status(&rig.ids[0]).unwrap().state, StateName::Lent);
             assert_eq!(device.sessions(), 0);
-            rig.registry.connect(&rig.ids[0]).unwrap();
+            rig.registry.resume(&rig.ids[0]).unwrap();
         }
         until("the rest came", || rig.count() == RECORDS);
         rig.settled_poll(0);

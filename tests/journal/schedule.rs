@@ -8,7 +8,9 @@ use zkgate::journal::status::{Live, ReadResult};
 use zkgate::simulator::Config;
 use zkgate::store::device::SessionMode;
 
-use crate::rig::{FREE_SIZES, PREPARE, REG_EVENT, Setup, Site, one, one_of, result, set, until};
+use crate::rig::{
+    FREE_SIZES, PREPARE, REG_EVENT, Setup, Site, another_address, new_device, one, one_of, result, set, until,
+};
 
 #[test]
 fn reads_that_are_asked_for_at_once_are_one() {
@@ -101,6 +103,24 @@ fn what_is_set_for_a_device_counts_at_once_and_after_a_start() {
     let rig = site.start(&Setup::default());
     until("it counts after the start", || rig.status(0).last.is_some() && five(&rig));
     assert_eq!(site.device(0).counters().command(REG_EVENT), events, "no events are wanted");
+}
+
+#[test]
+fn what_is_set_for_a_device_counts_also_if_it_comes_into_the_list_later() {
+    let (site, rig) = one(zkgate::simulator::Profile::Tft, 20);
+    let set = DeviceSettings { enabled: Some(false), ..DeviceSettings::default() };
+    let text = serde_json::to_string(&set).unwrap();
+    let later = zkgate::base::ids::DeviceId::from(2);
+    rig.journal.write(rig.soon(), move |backend| backend.set_settings(&later, Some(&text))).unwrap();
+    rig.stop();
+    let setup = Setup::polling(Duration::from_millis(100));
+    let rig = site.start(&setup);
+    until("the settings are known", || result(&rig, 0).is_some());
+    let second = new_device(another_address(site.device(0)), site.device(0), &setup);
+    let id = rig.store.create_wait(second, rig.soon()).unwrap().id.clone();
+    until("it is in the list", || rig.collector.status(&id).is_some());
+    let status = rig.collector.status(&id).unwrap();
+    assert_eq!((status.settings, status.next_read, status.last.is_none()), (set, None, true));
 }
 
 #[test]

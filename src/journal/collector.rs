@@ -46,10 +46,10 @@ pub struct Collector {
     pub(super) large: Mutex<Vec<(u64, Instant)>>,
     /// guards: dry runs that may be confirmed
     pub(super) confirmations: Mutex<Vec<Confirmation>>,
-    /// guards: what was set for devices, also for those that are not in the list now
-    pub(super) set: Mutex<HashMap<DeviceId, DeviceSettings>>,
     /// guards: the devices
     pub(super) devices: Mutex<HashMap<DeviceId, Watched>>,
+    /// guards: what was set for devices, also for those that are not in the list yet
+    pub(super) set: Mutex<HashMap<DeviceId, DeviceSettings>>,
     pub(super) drifting: Series<DeviceId>,
     pub(super) strangers: Series<DeviceId>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -120,8 +120,8 @@ impl Collector {
             events: AtomicUsize::new(0),
             large: Mutex::default(),
             confirmations: Mutex::default(),
-            set: Mutex::default(),
             devices: Mutex::default(),
+            set: Mutex::default(),
             drifting: Series::new(),
             strangers: Series::new(),
             thread: Mutex::default(),
@@ -255,19 +255,18 @@ impl Collector {
 
     /// Does something to a device that is in the list.
     pub(super) fn with<T>(&self, id: &DeviceId, change: impl FnOnce(&mut Watched) -> T) -> Option<T> {
-        if let Some(device) = lock(&self.devices).get_mut(id) {
-            return Some(change(device));
+        if !lock(&self.devices).contains_key(id) {
+            let device = Arc::clone(self.store.devices().get(id)?);
+            self.watch(&device);
         }
-        let device = Arc::clone(self.store.devices().get(id)?);
-        let watched = self.watched(device);
-        let mut devices = lock(&self.devices);
-        Some(change(devices.entry(id.clone()).or_insert(watched)))
+        lock(&self.devices).get_mut(id).map(change)
     }
 
-    /// A device of which nothing is known yet but what was set for it.
-    pub(super) fn watched(&self, device: Arc<Device>) -> Watched {
-        let set = lock(&self.set).get(&device.id).copied().unwrap_or_default();
-        Watched::new(device, set, self.settings, self.clock.now())
+    /// Begins to watch a device, with what was set for it.
+    pub(super) fn watch(&self, device: &Arc<Device>) {
+        let settings = lock(&self.set).get(&device.id).copied().unwrap_or_default();
+        let watched = Watched::new(Arc::clone(device), settings, self.settings, self.clock.now());
+        lock(&self.devices).entry(device.id.clone()).or_insert(watched);
     }
 }
 

@@ -178,7 +178,7 @@ impl Collector {
     }
 
     pub(super) fn fetched(
-        &self,
+        self: &Arc<Self>,
         id: &DeviceId,
         serial_number: &str,
         began: Instant,
@@ -211,11 +211,11 @@ impl Collector {
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
-            let settles = settles && device.unsettled;
+            let settles = settles && device.unsettled.is_some_and(|since| since < report.began_at);
             device.live = live;
             if report.new_pass {
                 // It is begun, and need only go on.
-                device.trying = device.trying.min(Effort::Compare);
+                device.doing = device.doing.min(Effort::Compare);
             }
             if let Some(people) = people {
                 (device.people, device.people_at) = (people, Some(now));
@@ -230,7 +230,11 @@ impl Collector {
                 device.wanted = Some(Effort::Compare);
             }
             if read.result.is_proof() {
-                device.cursor = Some((serial_number.to_owned(), report.cursor.clone()));
+                // That nothing was new is noted now and then only; what it proves is known at once.
+                let (verified_at, proved) = (Some(report.began_at), report.device_time);
+                let verified_time = proved.filter(|time| time.time().is_ok());
+                let cursor = Cursor { verified_at, verified_time, ..report.cursor.clone() };
+                device.cursor = Some((serial_number.to_owned(), cursor));
                 device.proved = Some(Proved {
                     until: report.device_time.filter(|time| time.time().is_ok()),
                     at: report.began_at,
@@ -242,7 +246,7 @@ impl Collector {
             settles
         });
         if settles == Some(true) {
-            self.settle(serial_number, report.began_at);
+            self.settle(id, serial_number, report.began_at);
         }
         self.over(id, read, None);
     }
@@ -250,18 +254,10 @@ impl Collector {
     /// Lets a device rest, and tells those who waited for its read.
     fn over(&self, id: &DeviceId, read: LastRead, refusal: Option<Refusal>) {
         let now = self.clock.now();
-        // What was put off or is begun anew is not over for those who wait.
-        let goes_on = matches!(read.result, ReadResult::PutOff | ReadResult::Again);
         let waiters: Vec<Waiter> = self
             .with(id, |device| {
                 device.rest(read.clone(), fastrand::f64(), now);
-                let served = std::mem::take(&mut device.served);
-                if !goes_on {
-                    return served;
-                }
-                device.wanted = device.wanted.max(Some(device.trying));
-                device.waiters.splice(0..0, served);
-                Vec::new()
+                device.dismiss(read.result)
             })
             .unwrap_or_default();
         for waiter in waiters {
@@ -289,16 +285,16 @@ impl Collector {
     }
 
     /// What waited in quarantine for the log is settled: it was read to its end since.
-    fn settle(&self, serial_number: &str, before: i64) {
+    fn settle(self: &Arc<Self>, id: &DeviceId, serial_number: &str, before: i64) {
         let (serial_number, now) = (serial_number.to_owned(), millis(self.clock.wall()));
+        let (collector, id) = (Arc::clone(self), id.clone());
         let deadline = Deadline::after(self.clock.now(), ASKING);
         let asked = self.journal.write_then(
             deadline,
             move |backend| backend.settle_live(&serial_number, before, now),
-            |result| {
-                if let Err(error) = result {
-                    log::debug!("the quarantine was not settled: {error}");
-                }
+            move |result| match result {
+                Ok(_) => drop(collector.with(&id, |device| device.settled(before))),
+                Err(error) => log::debug!("the quarantine was not settled: {error}"),
             },
         );
         if let Err(error) = asked {

@@ -60,7 +60,7 @@ impl Upkeep {
         for serial_number in collector.journal.take_conflicts() {
             for device in lock(&collector.devices).values_mut() {
                 if device.serial_number() == serial_number {
-                    device.unsettled = true;
+                    device.unsettled = Some(millis(collector.clock.wall()));
                     device.want(Effort::Compare, now);
                 }
             }
@@ -94,7 +94,12 @@ impl Upkeep {
         // Whoever waits for one of them learns it without the lock.
         drop(gone);
         for device in list.iter() {
-            collector.with(&device.id, |watched| watched.device = Arc::clone(device));
+            let known = lock(&collector.devices)
+                .get_mut(&device.id)
+                .map(|watched| watched.device = Arc::clone(device));
+            if known.is_none() {
+                collector.watch(device);
+            }
         }
         collector.drifting.keep(|id| list.get(id).is_some());
         collector.strangers.keep(|id| list.get(id).is_some());

@@ -253,7 +253,9 @@ fn a_session_that_breaks_inside_leaves_no_device_disabled_and_no_log_cleared() {
         "reboot:0ms@time+1*1",
         "swallow@enable*1",
     ] {
-        let (_site, rig) = one(Profile::Tft, 100);
+        let mut setup = Setup::default();
+        setup.registry.session.reply = Duration::from_millis(700);
+        let (_site, rig) = one_of(Config { users: 20, punches: 100, ..Config::default() }, &setup);
         rig.settled(0);
         let device = rig.device(0);
         let (_, value) = inspect(&rig, 0);

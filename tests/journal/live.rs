@@ -153,6 +153,7 @@ fn what_happened_while_there_was_no_session_is_there_after_the_next_connect() {
         // Over UDP nobody hears of a session that is gone until it is asked something.
         let mut setup = Setup::default();
         setup.registry.keep_alive = Duration::from_millis(300);
+        setup.registry.session.connect = Duration::from_millis(500);
         let (_site, rig) = one_of(Config { profile, users: 30, punches: 40, ..Config::default() }, &setup);
         rig.settled(0);
         let device = rig.device(0);

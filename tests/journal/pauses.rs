@@ -9,14 +9,14 @@ use zkgate::simulator::Config;
 
 use crate::rig::{CHUNK, PATIENCE, Rig, Setup, Site, set, soon, until};
 
-const RECORDS: usize = 40_000;
+const RECORDS: usize = 25_000;
 /// Pieces of a log of that length.
-const PIECES: u64 = 25;
+const PIECES: u64 = 16;
 
 /// A device in the middle of a read that takes a while.
 fn reading(setup: &Setup) -> (Site, Rig) {
     let site = Site::of(Config { users: 50, punches: RECORDS, ..Config::default() });
-    set(site.device(0), "delay:100ms@chunk");
+    set(site.device(0), "delay:80ms@chunk");
     let rig = site.start(setup);
     until("the read is under way", || site.device(0).counters().command(CHUNK) >= 4);
     (site, rig)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use zkgate::journal::status::ReadResult;
 use zkgate::simulator::{Config, How, Profile};
 
-use crate::rig::{CHUNK, Setup, Site, Told, one_of, result, set, until};
+use crate::rig::{CHUNK, Setup, Site, Told, each, one_of, result, set, until};
 
 fn quick_polls() -> Setup {
     Setup::polling(Duration::from_millis(200))
@@ -14,10 +14,13 @@ fn quick_polls() -> Setup {
 
 #[test]
 fn a_size_that_is_a_lie_never_makes_a_short_list() {
-    for fault in
-        ["lying-size-word:larger", "lying-size-word:smaller", "lying-size-word:zero", "lying-counts:larger"]
-    {
-        for profile in [Profile::Tft, Profile::OldUdp, Profile::Vl49] {
+    each([Profile::Tft, Profile::OldUdp, Profile::Vl49], |profile| {
+        for fault in [
+            "lying-size-word:larger",
+            "lying-size-word:smaller",
+            "lying-size-word:zero",
+            "lying-counts:larger",
+        ] {
             let site = Site::of(Config { profile, users: 20, punches: 300, ..Config::default() });
             set(site.device(0), fault);
             let rig = site.start(&Setup::default());
@@ -34,12 +37,12 @@ fn a_size_that_is_a_lie_never_makes_a_short_list() {
             rig.has_all_of(0);
             assert!(rig.gaps(0).is_empty(), "{fault} {profile}");
         }
-    }
+    });
 }
 
 #[test]
 fn a_reply_that_is_cut_short_is_an_error_and_the_next_read_has_it_all() {
-    for fault in ["truncate:40@chunk*2", "close@chunk*2", "rst:100@data*2", "missing-fragment@chunk*2"] {
+    each(["truncate:40@chunk*2", "close@chunk*2", "rst:100@data*2", "missing-fragment@chunk*2"], |fault| {
         let config =
             Config { profile: Profile::TftDirectBroken, users: 20, punches: 3000, ..Config::default() };
         let site = Site::of(config);
@@ -49,7 +52,7 @@ fn a_reply_that_is_cut_short_is_an_error_and_the_next_read_has_it_all() {
         rig.read(0);
         rig.has_all_of(0);
         assert!(rig.gaps(0).is_empty(), "{fault}");
-    }
+    });
 }
 
 #[test]

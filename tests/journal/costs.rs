@@ -6,7 +6,7 @@ use zkgate::base::clock::Clock;
 use zkgate::journal::status::ReadResult;
 use zkgate::simulator::{Config, Profile};
 
-use crate::rig::{CHUNK, FREE_SIZES, PREPARE, Setup, one, one_of, result, silent_crowd, until};
+use crate::rig::{CHUNK, FREE_SIZES, PREPARE, Setup, each, one, one_of, result, silent_crowd, until};
 
 #[test]
 fn twenty_new_records_behind_a_hundred_thousand_cost_no_fiftieth_of_the_log() {
@@ -54,7 +54,7 @@ fn that_nothing_is_new_is_found_out_by_two_small_commands() {
 
 #[test]
 fn a_device_whose_counts_mean_nothing_is_read_from_the_end_that_is_known() {
-    for profile in [Profile::Vl49, Profile::D2] {
+    each([Profile::Vl49, Profile::D2], |profile| {
         let (_site, rig) = one(profile, 20_000);
         let device = rig.device(0);
         rig.settled(0);
@@ -70,7 +70,7 @@ fn a_device_whose_counts_mean_nothing_is_read_from_the_end_that_is_known() {
             assert_eq!(device.counters().command(PREPARE) - before.command(PREPARE), 1, "{profile}");
         }
         rig.has_all_of(0);
-    }
+    });
 }
 
 #[test]

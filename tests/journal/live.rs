@@ -7,7 +7,7 @@ use zkgate::simulator::{Config, How, Profile};
 use zkgate::store::journal::Source;
 use zkgate::store::journal::quarantine::Reason;
 
-use crate::rig::{PROFILES, Rig, Setup, crowd, is_live, one, one_of, punch, set, tick, until, user};
+use crate::rig::{PROFILES, Rig, Setup, crowd, each, is_live, one, one_of, punch, set, tick, until, user};
 
 fn live_rows(rig: &Rig) -> usize {
     rig.rows().iter().filter(|row| is_live(row)).count()
@@ -15,7 +15,7 @@ fn live_rows(rig: &Rig) -> usize {
 
 #[test]
 fn a_punch_is_a_row_at_once_and_the_log_completes_it_on_every_kind_of_device() {
-    for profile in PROFILES {
+    each(PROFILES, |profile| {
         let (_site, rig) = one(profile, 60);
         rig.settled(0);
         assert_eq!(rig.status(0).live, Live::On, "{profile}");
@@ -37,7 +37,7 @@ fn a_punch_is_a_row_at_once_and_the_log_completes_it_on_every_kind_of_device() {
         let counters = device.counters();
         assert_eq!((counters.events, counters.event_acks), (1, 1), "{profile}");
         assert!(rig.quarantined(false).is_empty(), "{profile}");
-    }
+    });
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn what_came_into_quarantine_during_a_read_is_settled_by_the_next() {
 
 #[test]
 fn what_happened_while_there_was_no_session_is_there_after_the_next_connect() {
-    for profile in [Profile::Tft, Profile::OldUdp] {
+    each([Profile::Tft, Profile::OldUdp], |profile| {
         // Over UDP nobody hears of a session that is gone until it is asked something.
         let mut setup = Setup::default();
         setup.registry.keep_alive = Duration::from_millis(300);
@@ -166,12 +166,12 @@ fn what_happened_while_there_was_no_session_is_there_after_the_next_connect() {
         rig.settled(0);
         rig.has_all_of(0);
         assert_eq!((live_rows(&rig), rig.gaps(0).len()), (0, 0), "{profile}");
-    }
+    });
 }
 
 #[test]
 fn people_who_punch_while_the_log_is_read_are_neither_lost_nor_doubled() {
-    for profile in [Profile::Tft, Profile::Vl49, Profile::Bw16Udp] {
+    each([Profile::Tft, Profile::Vl49, Profile::Bw16Udp], |profile| {
         let config = Config { profile, users: 30, punches: 6000, ..Config::default() };
         let site = crate::rig::Site::of(config);
         set(site.device(0), "punch:after@chunk*9");
@@ -185,7 +185,7 @@ fn people_who_punch_while_the_log_is_read_are_neither_lost_nor_doubled() {
         rig.has_all_of(0);
         assert!(rig.rows().iter().any(|row| row.source == Source::Both), "{profile}");
         assert!(rig.gaps(0).is_empty(), "{profile}");
-    }
+    });
 }
 
 #[test]

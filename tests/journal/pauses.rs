@@ -7,7 +7,7 @@ use zkgate::journal::DeviceSettings;
 use zkgate::registry::{Priority, StateName, Terms};
 use zkgate::simulator::Config;
 
-use crate::rig::{CHUNK, PATIENCE, Rig, Setup, Site, set, soon, until};
+use crate::rig::{CHUNK, PATIENCE, Rig, Setup, Site, each, set, soon, until};
 
 const RECORDS: usize = 25_000;
 /// Pieces of a log of that length.
@@ -55,7 +55,7 @@ fn no_calls_are_served_between_the_pieces_where_that_is_set() {
 
 #[test]
 fn whoever_wants_the_device_gets_it_soon_and_the_read_goes_on_afterwards() {
-    for lend in [true, false] {
+    each([true, false], |lend| {
         let (_site, rig) = reading(&Setup::polling(Duration::from_millis(300)));
         let device = rig.device(0);
         let (tell, told) = mpsc::channel();
@@ -83,7 +83,7 @@ fn whoever_wants_the_device_gets_it_soon_and_the_read_goes_on_afterwards() {
         rig.has_all_of(0);
         let bytes = device.counters().bytes(CHUNK);
         assert!(bytes < RECORDS as u64 * 40 + 6 * 65_536, "{bytes}: without beginning anew");
-    }
+    });
 }
 
 #[test]

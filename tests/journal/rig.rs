@@ -469,6 +469,16 @@ pub(crate) const ENABLE: u16 = 1002;
 pub(crate) const SET_TIME: u16 = 202;
 pub(crate) const FREE_SIZES: u16 = 50;
 
+/// The same story with each of these, at the same time: most of it is waiting.
+pub(crate) fn each<T: Send>(cases: impl IntoIterator<Item = T>, story: impl Fn(T) + Sync) {
+    let story = &story;
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || story(case));
+        }
+    });
+}
+
 /// Records that somebody made up.
 pub(crate) fn made_up(count: u32, first: ClockWord, layout: PunchLayout) -> Vec<Punch> {
     let of = |number: u32| Punch {

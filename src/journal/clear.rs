@@ -241,6 +241,7 @@ impl Clearing {
             serial_number: serial_number.clone(),
             cursor,
             decoder,
+            people_are_fresh: false,
             effort: Effort::Everything,
             serve: true,
             may_be_large: Arc::new(|| Some(Place::free())),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::body::Body;
 use super::civil::{civil_now, drift, millis, possible};
-use super::decode::Decoder;
+use super::decode::{Decoder, People};
 use super::keeping::{Keeping, Stop};
 use super::run::Run;
 use super::watched::stand_in;
@@ -34,6 +34,8 @@ pub(super) struct Reading {
     pub(super) serial_number: String,
     pub(super) cursor: Cursor,
     pub(super) decoder: Decoder,
+    /// Whether the decoder's people were looked up just now.
+    pub(super) people_are_fresh: bool,
     pub(super) effort: Effort,
     /// Whether others are served between the pieces.
     pub(super) serve: bool,
@@ -82,6 +84,8 @@ pub(super) struct Report {
     /// The cursor as it was last kept.
     pub(super) cursor: Cursor,
     pub(super) layout: Option<PunchLayout>,
+    /// The people, if they were looked up.
+    pub(super) people: Option<People>,
     /// The time of the first record of the log that has one, if the read began there.
     pub(super) first_time: Option<ClockWord>,
     /// Whether the session was wanted back before the end.
@@ -146,6 +150,7 @@ impl Reading {
             fetched: 0,
             cursor: self.cursor.clone(),
             layout: PunchLayout::for_stride(self.cursor.stride.into()),
+            people: None,
             first_time: None,
             cut_short: false,
             new_pass: false,

@@ -11,7 +11,7 @@ use zkgate::simulator::{Config, DeviceHandle, Simulator};
 
 use crate::gateway::{Gateway, PATIENCE};
 use crate::postgres_server::{Cluster, as_url};
-use crate::service::{Service, Setup};
+use crate::service::{Service, Setup, eventually};
 use crate::truth::{Key, counted, missing};
 
 /// A small file system of its own; gone when this is dropped.
@@ -199,6 +199,12 @@ fn a_database_that_is_gone_for_a_while_is_caught_up_with() {
     let cluster = Cluster::start();
     let service = with_postgres(&cluster).start();
     let (simulator, ids) = site(&service);
+    // The list of devices is written beside the database about once a second.
+    let list = service.setup.state_dir().join("devices.json");
+    eventually("the devices are known without the database", || {
+        let list = std::fs::read_to_string(&list).unwrap_or_default();
+        simulator.devices().iter().all(|device| list.contains(&device.address().port().to_string()))
+    });
     cluster.stop();
     until_degraded(&service, simulator.devices());
     is_of_use(&service, &ids);

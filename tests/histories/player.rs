@@ -161,7 +161,12 @@ impl<'g> Player<'g> {
     fn may_wrap(&mut self, more: usize) -> bool {
         self.look();
         let there = self.truth.recorded.len() - self.truth.begin;
-        self.script.capacity.is_none_or(|room| there + more <= room) || self.rooted || self.prove()
+        if self.script.capacity.is_none_or(|room| there + more <= room) {
+            return true;
+        }
+        // No log is so small that equal records of one second push each other out of it.
+        self.next_second();
+        self.rooted || self.prove()
     }
 
     fn set_clock(&self, seconds: i64) -> String {

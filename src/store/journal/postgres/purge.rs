@@ -28,8 +28,9 @@ pub(super) fn purge(
     let found = transaction
         .query(
             &format!(
-                "select p.seq, p.terminal from zkgate.punch p join zkgate.terminal t on t.id = p.terminal \
-                 where p.seq > $3 and p.seq <= $4 and {gone} order by p.seq limit $5"
+                "select p.seq, p.terminal from (select seq, terminal, pass, received_at from zkgate.punch \
+                 where seq > $3 and seq <= $4 order by seq offset 0) p \
+                 join zkgate.terminal t on t.id = p.terminal where {gone} limit $5"
             ),
             &[&received_before, &READ_CEILING, &from, &last, &i64::from(limit)],
         )

@@ -20,6 +20,7 @@ use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
 use crate::base::secret::Secret;
 use crate::config::{Settings, Token};
+use crate::delivery::Deliveries;
 use crate::http::acceptor::{self, Acceptor};
 use crate::http::engine::Engine;
 use crate::http::gateway::Gateway;
@@ -75,6 +76,12 @@ pub enum StartError {
     /// The store.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
+    /// The authorities that vouch for receivers of webhooks.
+    #[error("webhooks.ca_file: {source}")]
+    Webhooks {
+        /// What is wrong with them.
+        source: io::Error,
+    },
     /// The operating system refuses a thread or a socket.
     #[error("the operating system refuses: {0}")]
     System(#[from] io::Error),
@@ -108,6 +115,9 @@ impl App {
         let streams = Streams::start(settings.http.streams)?;
         let store = Store::open(translate::store(settings), Arc::clone(&clock), &liveness)?;
         let journal = Journal::open(&translate::journal(settings), Arc::clone(&clock), &liveness)?;
+        let told = translate::deliveries(settings);
+        let deliveries = Deliveries::start(Arc::clone(&journal), told, Arc::clone(&clock), &liveness)
+            .map_err(|source| StartError::Webhooks { source })?;
         let recorded = Arc::clone(&store);
         let registry = Registry::start(
             translate::registry(settings),
@@ -129,14 +139,16 @@ impl App {
 
         let socket = engine_socket(&settings.runtime_dir)?;
         let engine = Arc::new(Engine::start(&socket)?);
-        let (alive, ready) = health::views(&liveness, &store, &clock);
+        let (alive, ready) = health::views(&liveness, &store, &journal, &clock);
         let gateway = Arc::new(Gateway {
             registry,
             store,
             journal,
             collector,
+            deliveries,
             clock,
             alarms,
+            followers: translate::followers(settings),
             streams,
             token: check,
             default_timeout: settings.http.default_timeout,
@@ -232,6 +244,9 @@ impl App {
         self.acceptor.stop_accepting();
         self.gateway.collector.stop();
         self.gateway.registry.stop(deadline);
+        // Nothing more will come; whoever follows or waits would keep the acceptor from ending.
+        self.gateway.journal.feed().close();
+        self.gateway.deliveries.stop(deadline);
         self.acceptor.stop(deadline);
         self.engine.stop();
         for worker in self.http_workers {

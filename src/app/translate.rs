@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::config::{Attach, AttachSource, Settings};
+use crate::delivery::DeliverySettings;
 use crate::device::SessionSettings;
 use crate::dialog::line::Matching;
 use crate::http::acceptor::Limits;
+use crate::http::followers::{Followers, HEARTBEAT};
 use crate::journal::CollectorSettings;
 use crate::journal::correction::{Correction, quiet_hours};
 use crate::registry::RegistrySettings;
@@ -58,13 +60,20 @@ pub(super) fn acceptor(settings: &Settings, files: Option<u64>) -> Limits {
         body_bytes: http.max_body,
         body_time: http.body_timeout,
         answer_time: http.answer_timeout,
-        response_wait: http.max_timeout + GRACE,
+        // An answer that a deadline ends, and a stream that has nothing to say, are both waited for.
+        response_wait: http.max_timeout.max(HEARTBEAT) + GRACE,
         ..Limits::default()
     };
     let wanted = limits.descriptors() + FILES_FOR_OTHERS;
     let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
     let short = wanted.saturating_sub(files);
     Limits { max_connections: limits.max_connections.saturating_sub(short).max(16), ..limits }
+}
+
+/// Streams have the places that are set, requests that wait for news half of what remains in flight.
+pub(super) fn followers(settings: &Settings) -> Followers {
+    let http = &settings.http;
+    Followers::new(http.followers, (http.max_in_flight.saturating_sub(http.followers) / 2).max(1))
 }
 
 pub(super) fn store(settings: &Settings) -> StoreSettings {
@@ -74,6 +83,17 @@ pub(super) fn store(settings: &Settings) -> StoreSettings {
         (Some(url), Some(attach)) => Place::Attached { url: url.clone(), attach: Box::new(attached(attach)) },
     };
     StoreSettings { gather: GATHER, ..StoreSettings::new(&settings.state_dir, place) }
+}
+
+pub(super) fn deliveries(settings: &Settings) -> DeliverySettings {
+    let from = settings.webhooks.clone();
+    DeliverySettings {
+        allow_private_addresses: from.allow_private_addresses,
+        ca_file: from.ca_file,
+        timeout: from.timeout,
+        back_off_first: from.back_off_first,
+        back_off_cap: from.back_off_cap,
+    }
 }
 
 pub(super) fn journal(settings: &Settings) -> JournalSettings {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Exit, print};
 use crate::config::{ConfigError, Explained, Settings, Sources};
-use crate::ops::limits::{FixedNumbers, Needs, SESSIONS, UNIT_OPEN_FILES, UNIT_TASKS};
+use crate::ops::limits::{FixedNumbers, Needs, SESSIONS, UNIT_OPEN_FILES, UNIT_TASKS, WEBHOOKS};
 
 pub(super) fn check(sources: &Sources) -> Exit {
     match Settings::load(sources) {
@@ -27,9 +27,11 @@ pub fn fixed_numbers(settings: &Settings) -> FixedNumbers {
         max_in_flight: settings.http.max_in_flight,
         http_workers: settings.http.workers,
         streams: settings.http.streams,
+        followers: settings.http.followers,
         device_workers: settings.sessions.workers,
         dials: settings.sessions.dials,
         sessions: SESSIONS,
+        webhooks: WEBHOOKS,
         postgres: settings.database_url.is_some(),
     }
 }

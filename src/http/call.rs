@@ -93,6 +93,34 @@ impl Call {
         self.gateway.store.devices().get(&id).cloned().ok_or_else(|| Problem::no_device(text))
     }
 
+    /// The headers that are passed on.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The webhook that the path names; whether there is one is not known yet.
+    ///
+    /// # Errors
+    /// 404 when there cannot be one.
+    pub fn webhook(&self) -> Result<u64, Problem> {
+        self.numbered().map_err(Problem::no_webhook)
+    }
+
+    /// The thing in quarantine that the path names; whether there is one is not known yet.
+    ///
+    /// # Errors
+    /// 404 when there cannot be one.
+    pub fn quarantined(&self) -> Result<u64, Problem> {
+        self.numbered().map_err(Problem::nothing_in_quarantine)
+    }
+
+    fn numbered(&self) -> Result<u64, &str> {
+        let text = self.id.as_deref().unwrap_or_default();
+        let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        number.ok_or(text)
+    }
+
     /// The value of a query parameter.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {

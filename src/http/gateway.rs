@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::followers::Followers;
 use super::stream::Streams;
 use super::token::TokenCheck;
 use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
+use crate::delivery::Deliveries;
 use crate::journal::Collector;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -25,10 +27,14 @@ pub struct Gateway {
     pub journal: Arc<Journal>,
     /// Who fills it.
     pub collector: Arc<Collector>,
+    /// Who is told of it.
+    pub deliveries: Arc<Deliveries>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Deadlines.
     pub alarms: Arc<Alarms>,
+    /// Who reads the journal as it grows.
+    pub followers: Followers,
     /// Threads for large answers.
     pub streams: Arc<Streams>,
     /// Who may come in.

@@ -270,6 +270,9 @@ impl Clearing {
             quarantined: report.strange,
             device_count: report.count_after,
         };
+        if inspection.is_whole() {
+            self.settle(report.began_at);
+        }
         Ok(Ok((inspection, report)))
     }
 
@@ -333,6 +336,24 @@ impl Clearing {
         let after = session.time(deadline).ok();
         let count_after = session.free_sizes(deadline).ok().and_then(|sizes| sizes.punches);
         Ok(Cleared::Done { inspection, window: (Some(before), after), count_after })
+    }
+
+    /// What the device told live before this moment is in the log or nowhere; once that is cleared, no read tells.
+    fn settle(&self, before: i64) {
+        let (serial_number, now) = (self.serial_number.clone().unwrap_or_default(), millis(self.clock.wall()));
+        let deadline = Deadline::after(self.clock.now(), PATIENCE);
+        let asked = self.journal.write_then(
+            deadline,
+            move |backend| backend.settle_live(&serial_number, before, now),
+            |result| {
+                if let Err(error) = result {
+                    log::debug!("the quarantine was not settled: {error}");
+                }
+            },
+        );
+        if let Err(error) = asked {
+            log::debug!("the quarantine was not settled: {error}");
+        }
     }
 
     /// Has the journal expect a log that begins anew.

@@ -54,16 +54,21 @@ impl Drop for Answer {
 }
 
 impl Collector {
-    /// Begins what is due, the longest due first, as far as there is room.
-    pub(super) fn begin_reads(self: &Arc<Self>) {
+    /// Begins what is due, the longest due first, as far as there is room. Gives when more will be: what found no
+    /// room waits for the end of another.
+    pub(super) fn begin_reads(self: &Arc<Self>) -> Option<Instant> {
         let now = self.clock.now();
         let mut due: Vec<(Instant, DeviceId)> = Vec::new();
+        let mut next: Option<Instant> = None;
         let room = {
             let devices = lock(&self.devices);
             let (mut quick, mut slow) = (0, 0);
             for (id, device) in &*devices {
                 match device.stage {
                     Stage::Resting if device.is_due(now) => due.push((device.due, id.clone())),
+                    Stage::Resting if device.is_wanted() => {
+                        next = Some(next.map_or(device.due, |next| next.min(device.due)));
+                    }
                     Stage::Resting => {}
                     Stage::Asking { since } | Stage::Reading { since } if now < since + SLOW => quick += 1,
                     Stage::Asking { .. } | Stage::Reading { .. } => slow += 1,
@@ -75,6 +80,7 @@ impl Collector {
         for (_, id) in due.into_iter().take(room) {
             self.begin(&id, now);
         }
+        next
     }
 
     fn begin(self: &Arc<Self>, id: &DeviceId, now: Instant) {
@@ -82,6 +88,7 @@ impl Collector {
             let serial_number = device.serial_number();
             let cursor = device.cursor.take().filter(|(of, _)| *of == serial_number);
             device.stage = Stage::Asking { since: now };
+            device.serve();
             (serial_number, cursor)
         });
         let Some((serial_number, cursor)) = known else { return };
@@ -126,9 +133,10 @@ impl Collector {
         let gate = Arc::clone(self);
         let errand = self.with(id, |device| {
             device.stage = Stage::Reading { since: now };
+            device.serve();
             let effective = device.effective();
             let by_index = device.short_log == Some(true) || device.names_by_index;
-            let asked = !device.waiters.is_empty();
+            let asked = !device.served.is_empty();
             let errand = Errand {
                 live: effective.live && effective.enabled && device.device.mode == SessionMode::Persistent,
                 people: by_index && device.people_at.is_none_or(|then| now >= then + PEOPLE),
@@ -163,7 +171,7 @@ impl Collector {
     }
 
     pub(super) fn fetched(
-        &self,
+        self: &Arc<Self>,
         id: &DeviceId,
         serial_number: &str,
         began: Instant,
@@ -196,7 +204,7 @@ impl Collector {
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
-            let settles = settles && device.unsettled;
+            let settles = settles && device.unsettled.is_some_and(|since| since < report.began_at);
             device.live = live;
             if let Some(people) = people {
                 (device.people, device.people_at) = (people, Some(now));
@@ -211,7 +219,11 @@ impl Collector {
                 device.wanted = Some(Effort::Compare);
             }
             if read.result.is_proof() {
-                device.cursor = Some((serial_number.to_owned(), report.cursor.clone()));
+                // That nothing was new is noted now and then only; what it proves is known at once.
+                let (verified_at, proved) = (Some(report.began_at), report.device_time);
+                let verified_time = proved.filter(|time| time.time().is_ok());
+                let cursor = Cursor { verified_at, verified_time, ..report.cursor.clone() };
+                device.cursor = Some((serial_number.to_owned(), cursor));
                 device.proved = Some(Proved {
                     until: report.device_time.filter(|time| time.time().is_ok()),
                     at: report.began_at,
@@ -223,7 +235,7 @@ impl Collector {
             settles
         });
         if settles == Some(true) {
-            self.settle(serial_number, report.began_at);
+            self.settle(id, serial_number, report.began_at);
         }
         self.over(id, read, None);
     }
@@ -231,12 +243,10 @@ impl Collector {
     /// Lets a device rest, and tells those who waited for its read.
     fn over(&self, id: &DeviceId, read: LastRead, refusal: Option<Refusal>) {
         let now = self.clock.now();
-        // What was put off or is begun anew is not over for those who wait.
-        let goes_on = matches!(read.result, ReadResult::PutOff | ReadResult::Again);
         let waiters: Vec<Waiter> = self
             .with(id, |device| {
                 device.rest(read.clone(), fastrand::f64(), now);
-                if goes_on { Vec::new() } else { std::mem::take(&mut device.waiters) }
+                device.dismiss(read.result)
             })
             .unwrap_or_default();
         for waiter in waiters {
@@ -262,16 +272,16 @@ impl Collector {
     }
 
     /// What waited in quarantine for the log is settled: it was read to its end since.
-    fn settle(&self, serial_number: &str, before: i64) {
+    fn settle(self: &Arc<Self>, id: &DeviceId, serial_number: &str, before: i64) {
         let (serial_number, now) = (serial_number.to_owned(), millis(self.clock.wall()));
+        let (collector, id) = (Arc::clone(self), id.clone());
         let deadline = Deadline::after(self.clock.now(), ASKING);
         let asked = self.journal.write_then(
             deadline,
             move |backend| backend.settle_live(&serial_number, before, now),
-            |result| {
-                if let Err(error) = result {
-                    log::debug!("the quarantine was not settled: {error}");
-                }
+            move |result| match result {
+                Ok(_) => drop(collector.with(&id, |device| device.settled(before))),
+                Err(error) => log::debug!("the quarantine was not settled: {error}"),
             },
         );
         if let Err(error) = asked {

@@ -123,25 +123,8 @@ impl Run<'_, '_, '_, '_> {
     /// The cursor at the beginning of a new pass.
     fn new_pass(&self, known: &Cursor) -> Cursor {
         let layout = self.body.as_ref().and_then(Body::layout);
-        // What a pass that was broken off was looking for is looked for still.
-        let (sought_seq, sought_records, proved_before) = if known.complete {
-            (known.last_seq, known.records, known.verified_time)
-        } else {
-            (known.sought_seq, known.sought_records, known.proved_before)
-        };
-        Cursor {
-            pass: known.pass + 1,
-            stride: layout.map_or(0, |layout| u16::try_from(layout.stride()).unwrap_or(0)),
-            records: 0,
-            overlap: 0,
-            digest: Vec::new(),
-            last_seq: 0,
-            sought_seq,
-            sought_records,
-            proved_before,
-            complete: false,
-            ..known.clone()
-        }
+        let stride = layout.map_or(0, |layout| u16::try_from(layout.stride()).unwrap_or(0));
+        known.next_pass(stride)
     }
 
     /// Reads up to the end, sending whole batches; gives what is left over.
@@ -220,7 +203,7 @@ impl Run<'_, '_, '_, '_> {
         };
         let overlap = self.send(base, pending, None)?;
         self.wait()?;
-        let missing = (self.keeping.cursor.sought_seq != 0).then(|| self.gap());
+        let missing = if self.keeping.cursor.sought_seq == 0 { None } else { Some(self.gap()?) };
         self.report.gap = missing;
         self.send(base, Pending { overlap, ..nothing }, Some(missing))?;
         self.wait()?;
@@ -229,16 +212,25 @@ impl Run<'_, '_, '_, '_> {
 
     /// Whether the journal says already what this read found: that nothing was new is noted now and then only.
     fn is_noted(&self, base: &Cursor) -> bool {
-        let recently = base.verified_at.is_some_and(|then| self.report.began_at - then < NOTED);
+        let recently = base.compared_at.is_some_and(|then| self.report.began_at - then < NOTED);
         base.complete && recently && base.device_count == self.report.sizes.punches
     }
 
     /// What is missing when the old end of the log was not met.
-    fn gap(&self) -> NewGap {
+    fn gap(&mut self) -> Result<NewGap, DeviceError> {
+        // Of an empty log nothing but the present can be said, and that has moved on since the beginning.
+        let now = match self.report.first_time {
+            Some(_) => None,
+            None => match self.session.time(self.deadline) {
+                Err(error) if !error.keeps_session() => return Err(error),
+                told => told.ok(),
+            },
+        };
         let kept = &self.keeping.cursor;
         let to = self
             .report
             .first_time
+            .or(now)
             .or(self.report.device_time)
             .or(kept.proved_before)
             .unwrap_or(ClockWord::MAX);
@@ -250,7 +242,7 @@ impl Run<'_, '_, '_, '_> {
         } else {
             GapReason::Replaced
         };
-        NewGap { from: kept.proved_before, to, reason }
+        Ok(NewGap::between(kept.proved_before, to, reason))
     }
 
     /// Sends what is pending and gives back its overlap. `closing` makes the pass complete, with or without a gap.

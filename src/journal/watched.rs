@@ -11,7 +11,7 @@ use super::settings::{CollectorSettings, DeviceSettings, Effective};
 use super::status::{CollectionStatus, LastRead, Live, Proved, ReadResult};
 use crate::base::ids::DeviceId;
 use crate::registry::Refusal;
-use crate::store::device::Device;
+use crate::store::device::{Device, SessionMode};
 use crate::store::journal::Cursor;
 
 /// Who waits for a read.
@@ -36,11 +36,17 @@ pub(super) struct Watched {
     pub(super) due: Instant,
     /// What was asked for since the read under way began.
     pub(super) wanted: Option<Effort>,
+    /// What the read under way is to do.
+    pub(super) doing: Effort,
+    /// Who waits for a read that has not begun.
     pub(super) waiters: Vec<Waiter>,
+    /// Who waits for the read under way.
+    pub(super) served: Vec<Waiter>,
     /// When the end of the log is compared next, whatever the count says.
     pub(super) compare_at: Instant,
-    /// Whether something of this device waits in quarantine for its log.
-    pub(super) unsettled: bool,
+    /// Something of this device may wait in quarantine for its log: since when at the latest, in milliseconds since
+    /// 1970 (UTC).
+    pub(super) unsettled: Option<i64>,
     pub(super) live: Live,
     pub(super) live_punches: u64,
     pub(super) proved: Option<Proved>,
@@ -65,6 +71,8 @@ pub(super) enum Stage {
     },
 }
 
+/// What waits from before the start waits since then.
+const LONG_AGO: i64 = 0;
 /// How soon a read that should be begun anew is.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How soon what was put off is tried again.
@@ -94,9 +102,11 @@ impl Watched {
             stage: Stage::Resting,
             due: now,
             wanted: None,
+            doing: Effort::Count,
             waiters: Vec::new(),
+            served: Vec::new(),
             compare_at: now,
-            unsettled: true,
+            unsettled: Some(LONG_AGO),
             live: Live::Off,
             live_punches: 0,
             proved: None,
@@ -117,7 +127,12 @@ impl Watched {
 
     /// Whether a read should begin.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.stage == Stage::Resting && self.due <= now && (self.is_on() || !self.waiters.is_empty())
+        self.stage == Stage::Resting && self.due <= now && self.is_wanted()
+    }
+
+    /// Whether it is read at all, now or later.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_on() || !self.waiters.is_empty()
     }
 
     /// The serial number under which its punches are kept: its own, or a name of ours for one that has none.
@@ -128,8 +143,10 @@ impl Watched {
 
     /// How much is to be read now.
     pub(super) fn effort(&mut self, now: Instant) -> Effort {
-        let due = if self.compare_at <= now || self.unsettled { Effort::Compare } else { Effort::Count };
-        self.wanted.take().map_or(due, |wanted| wanted.max(due))
+        let due =
+            if self.compare_at <= now || self.unsettled.is_some() { Effort::Compare } else { Effort::Count };
+        self.doing = self.wanted.take().map_or(due, |wanted| wanted.max(due));
+        self.doing
     }
 
     /// What has to be known to understand it.
@@ -154,15 +171,44 @@ impl Watched {
         }
         self.answered = serial_number.or_else(|| Some(stand_in(&self.device.id)));
         self.live = Live::Off;
-        self.wanted = Some(self.wanted.map_or(Effort::Compare, |wanted| wanted.max(Effort::Compare)));
-        self.due = now;
+        // A session that is made for a read needs no further one.
+        let for_this_read = self.device.mode == SessionMode::OnDemand && self.stage != Stage::Resting;
+        if !for_this_read {
+            self.wanted = Some(self.wanted.map_or(Effort::Compare, |wanted| wanted.max(Effort::Compare)));
+            self.due = now;
+        }
     }
 
     /// Another device is there now: nothing that is known is about it.
     pub(super) fn forget(&mut self) {
         (self.cursor, self.short_log, self.people_at, self.proved) = (None, None, None, None);
-        (self.names_by_index, self.unsettled) = (false, true);
+        (self.names_by_index, self.unsettled) = (false, Some(LONG_AGO));
         self.people = Arc::new(HashMap::new());
+    }
+
+    /// What waits in quarantine from before this moment is settled.
+    pub(super) fn settled(&mut self, before: i64) {
+        self.unsettled = self.unsettled.filter(|since| *since >= before);
+    }
+
+    /// Whoever waits now is told of the read that begins; who comes later waits for the next one.
+    pub(super) fn serve(&mut self) {
+        self.served.append(&mut self.waiters);
+    }
+
+    /// Everybody who waits.
+    pub(super) fn all_waiters(&mut self) -> Vec<Waiter> {
+        self.serve();
+        std::mem::take(&mut self.served)
+    }
+
+    /// Who is to be told of the read that is over. What was put off or is begun anew is not over for them.
+    pub(super) fn dismiss(&mut self, result: ReadResult) -> Vec<Waiter> {
+        let mut served = std::mem::take(&mut self.served);
+        if matches!(result, ReadResult::PutOff | ReadResult::Again) {
+            self.waiters.append(&mut served);
+        }
+        served
     }
 
     /// A read is over. `jitter` is a random number from 0 to 1.
@@ -180,14 +226,21 @@ impl Watched {
             ReadResult::Again => AGAIN.min(interval).mul_f64(jitter.max(0.05)),
         };
         self.due = now + if self.wanted.is_some() { SOON.min(pause) } else { pause };
+        let undone = match read.result {
+            ReadResult::NothingNew | ReadResult::Complete => None,
+            ReadResult::PutOff | ReadResult::Again => Some(self.doing),
+            // What had come is kept, so that comparing goes on with it; everything would begin anew.
+            ReadResult::DeviceFailed | ReadResult::JournalFailed => Some(self.doing.min(Effort::Compare)),
+        };
+        let undone = undone.filter(|undone| *undone > Effort::Count);
         if !read.result.is_proof() && read.result != ReadResult::PutOff {
             // What was kept of it is known to the journal only.
             self.cursor = None;
         }
         if read.result == ReadResult::Complete {
             self.compare_at = now + self.general.compare_interval.mul_f64(0.9 + jitter.clamp(0.0, 1.0) / 5.0);
-            self.unsettled = false;
         }
+        self.wanted = self.wanted.max(undone);
         self.last = Some(read);
     }
 

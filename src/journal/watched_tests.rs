@@ -74,6 +74,7 @@ fn a_new_session_and_an_event_ask_for_a_read_soon_that_compares() {
     let now = Instant::now();
     let mut device = watched(now);
     device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    device.settled(1);
     assert_eq!(device.effort(now), Effort::Count);
     device.opened(Some("A".into()), now);
     assert!(device.is_due(now));
@@ -91,6 +92,7 @@ fn the_end_of_the_log_is_compared_now_and_then_whatever_the_count_says() {
     let mut device = watched(now);
     assert_eq!(device.effort(now), Effort::Compare, "nothing was ever compared");
     device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    device.settled(1);
     assert_eq!(device.effort(now + Duration::from_secs(3599)), Effort::Count);
     assert_eq!(device.effort(now + Duration::from_secs(3600)), Effort::Compare);
 }
@@ -128,4 +130,73 @@ fn a_device_that_is_off_is_read_only_for_those_who_ask() {
     assert_eq!(device.status().next_read, None);
     device.waiters.push(Box::new(|_| {}));
     assert!(device.is_due(now));
+}
+
+#[test]
+fn who_asks_during_a_read_is_told_of_the_next_one_and_who_was_put_off_waits_on() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    let (tell, told) = crossbeam_channel::unbounded();
+    let ask = |device: &mut Watched, name: &'static str| {
+        let tell = tell.clone();
+        device.waiters.push(Box::new(move |_| tell.send(name).unwrap()));
+    };
+    let over = |device: &mut Watched, result| {
+        for waiter in device.dismiss(result) {
+            waiter(Err(Refusal::Stopping));
+        }
+        told.try_iter().collect::<Vec<_>>()
+    };
+    ask(&mut device, "before");
+    device.serve();
+    ask(&mut device, "during");
+    assert!(over(&mut device, ReadResult::PutOff).is_empty());
+    device.serve();
+    ask(&mut device, "later");
+    assert_eq!(over(&mut device, ReadResult::Complete), ["during", "before"]);
+    device.serve();
+    assert_eq!(over(&mut device, ReadResult::DeviceFailed), ["later"]);
+    ask(&mut device, "at the end");
+    assert_eq!(device.all_waiters().len(), 1);
+}
+
+#[test]
+fn what_a_read_was_to_do_and_did_not_is_still_to_be_done() {
+    let now = Instant::now();
+    for (result, asked, left) in [
+        (ReadResult::PutOff, Effort::Everything, Effort::Everything),
+        (ReadResult::Again, Effort::Everything, Effort::Everything),
+        (ReadResult::DeviceFailed, Effort::Everything, Effort::Compare),
+        (ReadResult::DeviceFailed, Effort::Compare, Effort::Compare),
+        (ReadResult::JournalFailed, Effort::Compare, Effort::Compare),
+        (ReadResult::DeviceFailed, Effort::Count, Effort::Count),
+        (ReadResult::NothingNew, Effort::Compare, Effort::Count),
+        (ReadResult::Complete, Effort::Everything, Effort::Count),
+    ] {
+        let mut device = watched(now);
+        device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+        device.settled(1);
+        device.want(asked, now);
+        assert_eq!(device.effort(now), asked);
+        device.rest(read(result, (Some(5), Some(5)), 5), 0.5, now);
+        assert!(device.due >= now + Duration::from_millis(500), "{result:?}: it is not hurried");
+        assert_eq!(device.effort(now), left, "{result:?} of {asked:?}");
+    }
+}
+
+#[test]
+fn what_comes_into_quarantine_during_a_read_waits_for_the_next_one() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    let done = || read(ReadResult::Complete, (Some(5), Some(5)), 5);
+    device.rest(done(), 0.5, now);
+    assert_eq!(device.effort(now), Effort::Compare, "perhaps something waits from before the start");
+    device.settled(100);
+    assert_eq!(device.effort(now), Effort::Count);
+    device.unsettled = Some(150);
+    device.settled(150);
+    device.rest(done(), 0.5, now);
+    assert_eq!(device.effort(now), Effort::Compare, "that read began before it came");
+    device.settled(151);
+    assert_eq!(device.effort(now), Effort::Count);
 }

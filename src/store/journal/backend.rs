@@ -70,11 +70,11 @@ pub trait Backend: Send {
     /// How many wait there, unsettled.
     fn quarantine_size(&mut self) -> Result<u64, StoreError>;
 
-    /// Settles something, as `placed` or `in_log`.
-    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<(), StoreError>;
+    /// Settles something, as `placed`, `in_log` or `dismissed`; whether it was there and not settled yet.
+    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<bool, StoreError>;
 
-    /// Settles every conflict and unknown person of a terminal that came before this moment as `in_log`: its log
-    /// was read to the end since. Gives how many.
+    /// Settles everything that a terminal told live before this moment as `in_log`: its log, which has whatever that
+    /// was, was read to the end since. Gives how many.
     fn settle_live(&mut self, serial_number: &str, noticed_before: i64, now: i64) -> Result<u64, StoreError>;
 
     /// Notes that this version could not make anything of it either.
@@ -119,6 +119,9 @@ pub trait Backend: Send {
         moved: Option<(u64, u64)>,
         disable: Option<&str>,
     ) -> Result<(), StoreError>;
+
+    /// Moves the cursor of a subscription over rows that are not wanted: only from there, and only forwards.
+    fn move_cursor(&mut self, webhook: u64, from: u64, to: u64) -> Result<(), StoreError>;
 
     /// The last attempts of a subscription, newest first.
     fn attempts(&mut self, webhook: u64, limit: u32) -> Result<Vec<Attempt>, StoreError>;

@@ -147,7 +147,7 @@ impl Backend for Sqlite {
         aside::size(&self.connection)
     }
 
-    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<(), StoreError> {
+    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<bool, StoreError> {
         aside::settle(&self.connection, id, settled_as, now)
     }
 
@@ -199,6 +199,10 @@ impl Backend for Sqlite {
         disable: Option<&str>,
     ) -> Result<(), StoreError> {
         self.change(|transaction| webhooks::note_attempt(transaction, attempt, moved, disable))
+    }
+
+    fn move_cursor(&mut self, webhook: u64, from: u64, to: u64) -> Result<(), StoreError> {
+        self.change(|transaction| webhooks::move_cursor(transaction, webhook, from, to))
     }
 
     fn attempts(&mut self, webhook: u64, limit: u32) -> Result<Vec<Attempt>, StoreError> {

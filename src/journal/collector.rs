@@ -42,8 +42,8 @@ pub struct Collector {
     pub(super) inbox: Sender<Told>,
     /// Events in the inbox.
     events: AtomicUsize,
-    /// Large reads under way, by when they began.
-    pub(super) large: Mutex<Vec<Instant>>,
+    /// guards: large reads under way, each with a number, by when they began
+    pub(super) large: Mutex<Vec<(u64, Instant)>>,
     /// guards: dry runs that may be confirmed
     pub(super) confirmations: Mutex<Vec<Confirmation>>,
     /// guards: the devices
@@ -178,11 +178,9 @@ impl Collector {
 
     fn run(self: &Arc<Self>, messages: &Receiver<Told>, pulse: &Pulse) {
         let mut upkeep = Upkeep::new(self.clock.now());
-        let mut next: Option<Instant> = None;
         loop {
             pulse.beat(self.clock.now());
-            let limit = next.map_or(NAP, |due| due.saturating_duration_since(self.clock.now()).min(NAP));
-            match messages.recv_timeout(limit) {
+            match messages.recv_timeout(self.nap()) {
                 Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(told) => {
                     contained("the collector", || self.take(told, &mut upkeep));
@@ -190,11 +188,10 @@ impl Collector {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             contained("the collector", || {
-                next = None;
                 upkeep.turn(self);
                 // A device that is not to be read is not, not even once.
                 if upkeep.settings_known {
-                    next = self.begin_reads();
+                    self.begin_reads();
                 }
             });
         }
@@ -204,10 +201,21 @@ impl Collector {
         }
     }
 
+    /// For how long there is nothing to do unless something is told. What is due and was not begun has no room, and
+    /// when there is room that is told.
+    fn nap(&self) -> Duration {
+        let now = self.clock.now();
+        let next = lock(&self.devices).values().filter_map(|device| device.due_after(now)).min();
+        next.map_or(NAP, |due| due.saturating_duration_since(now).min(NAP))
+    }
+
     fn take(self: &Arc<Self>, told: Told, upkeep: &mut Upkeep) {
         let now = self.clock.now();
         match told {
             Told::Opened(id, serial_number) => {
+                if let Some(answered) = &serial_number {
+                    self.say_stranger(&id, answered);
+                }
                 self.with(&id, |device| device.opened(serial_number, now));
             }
             Told::Events { id, serial_number, events, lost } => {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::civil::millis;
 use super::collector::{Collector, Told};
 use super::errand::{Errand, Fetched};
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use super::status::{LastRead, Proved, ReadResult};
 use super::watched::{Stage, Waiter};
 use crate::base::deadline::Deadline;
@@ -29,6 +29,9 @@ const SLOW: Duration = Duration::from_secs(20);
 const LARGE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the journal may take to say where a log was left.
 const ASKING: Duration = Duration::from_secs(10);
+/// What is said of a device that does not say who it is.
+const NAMELESS: &str = "the device does not tell its serial number, and the one that is known did; if it was replaced by \
+     one that has none, register that as a new device";
 /// How long people that were looked up are known.
 const PEOPLE: Duration = Duration::from_secs(60);
 
@@ -54,21 +57,16 @@ impl Drop for Answer {
 }
 
 impl Collector {
-    /// Begins what is due, the longest due first, as far as there is room. Gives when more will be: what found no
-    /// room waits for the end of another.
-    pub(super) fn begin_reads(self: &Arc<Self>) -> Option<Instant> {
+    /// Begins what is due, the longest due first, as far as there is room.
+    pub(super) fn begin_reads(self: &Arc<Self>) {
         let now = self.clock.now();
         let mut due: Vec<(Instant, DeviceId)> = Vec::new();
-        let mut next: Option<Instant> = None;
         let room = {
             let devices = lock(&self.devices);
             let (mut quick, mut slow) = (0, 0);
             for (id, device) in &*devices {
                 match device.stage {
                     Stage::Resting if device.is_due(now) => due.push((device.due, id.clone())),
-                    Stage::Resting if device.is_wanted() => {
-                        next = Some(next.map_or(device.due, |next| next.min(device.due)));
-                    }
                     Stage::Resting => {}
                     Stage::Asking { since } | Stage::Reading { since } if now < since + SLOW => quick += 1,
                     Stage::Asking { .. } | Stage::Reading { .. } => slow += 1,
@@ -80,15 +78,13 @@ impl Collector {
         for (_, id) in due.into_iter().take(room) {
             self.begin(&id, now);
         }
-        next
     }
 
     fn begin(self: &Arc<Self>, id: &DeviceId, now: Instant) {
         let known = self.with(id, |device| {
             let serial_number = device.serial_number();
             let cursor = device.cursor.take().filter(|(of, _)| *of == serial_number);
-            device.stage = Stage::Asking { since: now };
-            device.serve();
+            device.begin(now);
             (serial_number, cursor)
         });
         let Some((serial_number, cursor)) = known else { return };
@@ -133,7 +129,6 @@ impl Collector {
         let gate = Arc::clone(self);
         let errand = self.with(id, |device| {
             device.stage = Stage::Reading { since: now };
-            device.serve();
             let effective = device.effective();
             let by_index = device.short_log == Some(true) || device.names_by_index;
             let asked = !device.served.is_empty();
@@ -195,17 +190,17 @@ impl Collector {
         }
         let took = now.saturating_duration_since(began).as_millis() as u64;
         let read = report.last(took);
-        if let (End::Another(Some(answered)), Some(known)) = (&report.end, self.known_serial(id)) {
-            let level = self.strangers.failed(id.clone(), now);
-            log::log!(
-                level,
-                "device {id}: {answered} answers where {known} was expected; their punches are kept apart"
-            );
+        if let End::Another(answered) = &report.end {
+            self.say_stranger(id, answered);
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
             let settles = settles && device.unsettled.is_some_and(|since| since < report.began_at);
             device.live = live;
+            if report.new_pass {
+                // It is begun, and need only go on.
+                device.doing = device.doing.min(Effort::Compare);
+            }
             if let Some(people) = people {
                 (device.people, device.people_at) = (people, Some(now));
             }
@@ -215,7 +210,7 @@ impl Collector {
             device.drift = report.drift.or(device.drift);
             if let End::Another(answered) = &report.end {
                 device.forget();
-                device.answered.clone_from(answered);
+                device.answered = Some(answered.clone());
                 device.wanted = Some(Effort::Compare);
             }
             if read.result.is_proof() {
@@ -256,19 +251,36 @@ impl Collector {
     }
 
     /// Takes a place among the large reads, if there is one.
-    fn enter_large(&self) -> bool {
+    fn enter_large(self: &Arc<Self>) -> Option<Place> {
         let now = self.clock.now();
         let mut large = lock(&self.large);
-        large.retain(|began| now < *began + LARGE_PATIENCE);
-        let room = large.len() < self.settings.large_reads;
-        if room {
-            large.push(now);
+        large.retain(|(_, began)| now < *began + LARGE_PATIENCE);
+        if large.len() >= self.settings.large_reads {
+            return None;
         }
-        room
+        let number = large.last().map_or(0, |(number, _)| number + 1);
+        large.push((number, now));
+        let collector = Arc::clone(self);
+        Some(Place::new(move || lock(&collector.large).retain(|(of, began)| (*of, *began) != (number, now))))
     }
 
-    fn known_serial(&self, id: &DeviceId) -> Option<String> {
-        self.store.devices().get(id)?.facts.serial_number.clone()
+    /// Says when another device answers than the one in the record, once, and when that is over.
+    pub(super) fn say_stranger(&self, id: &DeviceId, answered: &str) {
+        let now = self.clock.now();
+        let known = self.store.devices().get(id).and_then(|device| device.facts.serial_number.clone());
+        match known.filter(|known| known != answered) {
+            Some(known) => {
+                let level = self.strangers.failed(id.clone(), now);
+                log::log!(
+                    level,
+                    "device {id}: {answered} answers where {known} was expected; their punches are kept apart"
+                );
+            }
+            None if self.strangers.recovered(id, now).is_some() => {
+                log::info!("device {id}: {answered} answers again");
+            }
+            None => {}
+        }
     }
 
     /// What waited in quarantine for the log is settled: it was read to its end since.
@@ -334,6 +346,7 @@ impl Report {
             End::Complete => (ReadResult::Complete, None),
             End::PutOff => (ReadResult::PutOff, None),
             End::Another(_) => (ReadResult::Again, Some("another device answered".to_owned())),
+            End::Nameless => (ReadResult::DeviceFailed, Some(NAMELESS.to_owned())),
             End::Outdated => (ReadResult::Again, Some("another gateway reads this device too".to_owned())),
             End::Unkept(error) => (ReadResult::JournalFailed, Some(error.to_string())),
         };

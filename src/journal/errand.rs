@@ -44,6 +44,8 @@ impl Errand {
         deadline: Deadline,
         between: &mut Between<'_>,
     ) -> Result<Fetched, DeviceError> {
+        // Before it says anything: events belong to whoever answered.
+        session.who_is_there(deadline)?;
         session.make_sure_enabled(deadline)?;
         let live = if self.live { listen(session, deadline)? } else { hush(session, deadline)? };
         let mut people = None;

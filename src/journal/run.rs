@@ -4,7 +4,7 @@ use super::body::Body;
 use super::decode::Decoded;
 use super::keeping::{Keeping, Stop};
 use super::overlap::{OVERLAP, Overlap};
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use crate::base::deadline::Deadline;
 use crate::device::{DeviceError, Session};
 use crate::registry::Between;
@@ -24,6 +24,10 @@ pub(super) struct Run<'r, 's, 'b, 'w> {
     pub(super) body: Option<Body>,
     pub(super) keeping: Keeping,
     pub(super) report: Report,
+    /// Whether the session broke: nothing is said on it any more.
+    broken: bool,
+    /// Held while much is read.
+    place: Option<Place>,
 }
 
 /// Records that were read and not sent yet.
@@ -42,7 +46,20 @@ const LARGE: u64 = 1 << 20;
 /// How often it is noted that nothing was new, in milliseconds.
 const NOTED: i64 = 10 * 60 * 1000;
 
-impl Run<'_, '_, '_, '_> {
+impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
+    pub(super) fn new(
+        reading: &'r Reading,
+        session: &'s mut Session,
+        deadline: Deadline,
+        between: &'b mut Between<'w>,
+        body: Body,
+        keeping: Keeping,
+        report: Report,
+    ) -> Self {
+        let body = Some(body);
+        Self { reading, session, deadline, between, body, keeping, report, broken: false, place: None }
+    }
+
     pub(super) fn all(&mut self, latest: ClockWord) -> Result<End, Stop> {
         let known = self.reading.cursor.clone();
         let mut overlap = Overlap::default();
@@ -57,8 +74,11 @@ impl Run<'_, '_, '_, '_> {
         let (slots, layout) = self.body.as_ref().map_or((0, None), |body| (body.slots(), body.layout()));
         (self.report.slots, self.report.layout) = (slots, layout);
         let stride = layout.map_or(0, PunchLayout::stride) as u64;
-        if (slots - base.records.min(slots)) * stride > LARGE && !(self.reading.may_be_large)() {
-            return Ok(End::PutOff);
+        if (slots - base.records.min(slots)) * stride > LARGE {
+            self.place = (self.reading.may_be_large)();
+            if self.place.is_none() {
+                return Ok(End::PutOff);
+            }
         }
         let pending = Pending { records: Vec::new(), strange: Vec::new(), overlap, slot: base.records };
         let pending = self.read(&base, slots, pending)?;
@@ -69,16 +89,10 @@ impl Run<'_, '_, '_, '_> {
             return Ok(End::PutOff);
         }
         // Said before the read counts as complete, and it tells whether more has come meanwhile.
-        let after = self.session.free_sizes(self.deadline).map_err(Stop::Device);
-        let after = match after {
-            Ok(sizes) => sizes,
-            Err(stop) => {
-                self.send(&base, pending, None)?;
-                self.wait()?;
-                return Err(stop);
-            }
-        };
-        self.report.count_after = after.punches;
+        match self.session.free_sizes(self.deadline) {
+            Ok(after) => self.report.count_after = after.punches,
+            Err(error) => return Err(self.break_off(&base, pending, error)),
+        }
         self.complete(&base, pending)
     }
 
@@ -141,13 +155,10 @@ impl Run<'_, '_, '_, '_> {
             let bytes = match piece {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    // What has come is worth keeping: the next read goes on from there.
                     if error.keeps_session() {
                         self.release()?;
                     }
-                    self.send(base, pending, None)?;
-                    self.keeping.wait(&mut || Ok(()))?;
-                    return Err(error.into());
+                    return Err(self.break_off(base, pending, error));
                 }
             };
             let before = pending.slot;
@@ -299,13 +310,24 @@ impl Run<'_, '_, '_, '_> {
             }
         };
         let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
-        self.keeping.send(batch, &mut || pause(session, between, serve))?;
+        let broken = self.broken;
+        self.keeping.send(batch, &mut || if broken { Ok(()) } else { pause(session, between, serve) })?;
         Ok(overlap)
+    }
+
+    /// The device failed. What has come is worth keeping: the next read goes on from there.
+    fn break_off(&mut self, base: &Cursor, pending: Pending, error: DeviceError) -> Stop {
+        self.broken = !error.keeps_session();
+        match self.send(base, pending, None).and_then(|_| self.wait()) {
+            Err(stop) if !self.broken => stop,
+            _ => error.into(),
+        }
     }
 
     fn wait(&mut self) -> Result<(), Stop> {
         let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
-        self.keeping.wait(&mut || pause(session, between, serve))
+        let broken = self.broken;
+        self.keeping.wait(&mut || if broken { Ok(()) } else { pause(session, between, serve) })
     }
 
     fn pause(&mut self) -> Result<(), DeviceError> {
@@ -324,6 +346,9 @@ impl Run<'_, '_, '_, '_> {
 
     /// After whatever went wrong: the device should not keep a table that nobody fetches.
     pub(super) fn give_back(&mut self) {
+        if self.broken {
+            return;
+        }
         if let Err(error) = self.release() {
             log::debug!("device {}: its transfer buffer was not given back: {error}", self.reading.device_id);
         }

@@ -1,4 +1,4 @@
-//! What the health requests look at: the loops and the store. Never a device, never a database.
+//! What the health requests look at: the loops, the store and the journal. Never a device, never a database.
 
 use std::sync::Arc;
 
@@ -6,23 +6,26 @@ use crate::base::clock::Clock;
 use crate::base::liveness::Liveness;
 use crate::http::gateway::HealthView;
 use crate::ops::health::{Health, Reason, Report};
+use crate::store::journal::Journal;
 use crate::store::{Condition, Store};
 
 /// The answers to `/healthz` and `/readyz`.
 pub(super) fn views(
     liveness: &Liveness,
     store: &Arc<Store>,
+    journal: &Arc<Journal>,
     clock: &Arc<dyn Clock>,
 ) -> (HealthView, HealthView) {
     let judge = {
-        let (liveness, store, clock) = (liveness.clone(), Arc::clone(store), Arc::clone(clock));
-        Arc::new(move || Health::judge(&liveness.silent(clock.now()), degraded(&store)))
+        let (liveness, clock) = (liveness.clone(), Arc::clone(clock));
+        let (store, journal) = (Arc::clone(store), Arc::clone(journal));
+        Arc::new(move || Health::judge(&liveness.silent(clock.now()), degraded(&store, &journal)))
     };
     let again = Arc::clone(&judge);
     (Box::new(move || sent(&judge().alive())), Box::new(move || sent(&again().ready())))
 }
 
-fn degraded(store: &Store) -> Vec<Reason> {
+fn degraded(store: &Store, journal: &Journal) -> Vec<Reason> {
     let health = store.health();
     let mut reasons = Vec::new();
     if let Condition::Degraded { since, cause } = health.condition {
@@ -31,6 +34,9 @@ fn degraded(store: &Store) -> Vec<Reason> {
     if !health.loaded {
         let detail = "the device list has not been read from the database yet";
         reasons.push(Reason::new("devices_not_loaded", detail, None));
+    }
+    if let Condition::Degraded { since, cause } = journal.health().condition {
+        reasons.push(Reason::new("journal_degraded", cause, Some(since)));
     }
     reasons
 }

@@ -129,7 +129,7 @@ impl App {
 
         let socket = engine_socket(&settings.runtime_dir)?;
         let engine = Arc::new(Engine::start(&socket)?);
-        let (alive, ready) = health::views(&liveness, &store, &clock);
+        let (alive, ready) = health::views(&liveness, &store, &journal, &clock);
         let gateway = Arc::new(Gateway {
             registry,
             store,
@@ -137,6 +137,7 @@ impl App {
             collector,
             clock,
             alarms,
+            followers: translate::followers(settings),
             streams,
             token: check,
             default_timeout: settings.http.default_timeout,
@@ -232,6 +233,8 @@ impl App {
         self.acceptor.stop_accepting();
         self.gateway.collector.stop();
         self.gateway.registry.stop(deadline);
+        // Nothing more will come; whoever follows or waits would keep the acceptor from ending.
+        self.gateway.journal.feed().close();
         self.acceptor.stop(deadline);
         self.engine.stop();
         for worker in self.http_workers {

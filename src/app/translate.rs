@@ -6,6 +6,7 @@ use crate::config::{Attach, AttachSource, Settings};
 use crate::device::SessionSettings;
 use crate::dialog::line::Matching;
 use crate::http::acceptor::Limits;
+use crate::http::followers::{Followers, HEARTBEAT};
 use crate::journal::CollectorSettings;
 use crate::journal::correction::{Correction, quiet_hours};
 use crate::registry::RegistrySettings;
@@ -58,13 +59,20 @@ pub(super) fn acceptor(settings: &Settings, files: Option<u64>) -> Limits {
         body_bytes: http.max_body,
         body_time: http.body_timeout,
         answer_time: http.answer_timeout,
-        response_wait: http.max_timeout + GRACE,
+        // An answer that a deadline ends, and a stream that has nothing to say, are both waited for.
+        response_wait: http.max_timeout.max(HEARTBEAT) + GRACE,
         ..Limits::default()
     };
     let wanted = limits.descriptors() + FILES_FOR_OTHERS;
     let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
     let short = wanted.saturating_sub(files);
     Limits { max_connections: limits.max_connections.saturating_sub(short).max(16), ..limits }
+}
+
+/// Streams have the places that are set, requests that wait for news half of what remains in flight.
+pub(super) fn followers(settings: &Settings) -> Followers {
+    let http = &settings.http;
+    Followers::new(http.followers, (http.max_in_flight.saturating_sub(http.followers) / 2).max(1))
 }
 
 pub(super) fn store(settings: &Settings) -> StoreSettings {

@@ -27,6 +27,7 @@ pub fn fixed_numbers(settings: &Settings) -> FixedNumbers {
         max_in_flight: settings.http.max_in_flight,
         http_workers: settings.http.workers,
         streams: settings.http.streams,
+        followers: settings.http.followers,
         device_workers: settings.sessions.workers,
         dials: settings.sessions.dials,
         sessions: SESSIONS,

@@ -15,6 +15,8 @@ pub struct Http {
     pub workers: usize,
     /// Answers that are streams, at a time; each has a thread.
     pub streams: usize,
+    /// Programs that follow the journal as a stream, at a time; each has a thread.
+    pub followers: usize,
     /// For the whole head of a request, from its first byte.
     pub head_timeout: Duration,
     /// For the whole body of a request.
@@ -34,11 +36,16 @@ pub struct Http {
 impl Http {
     pub(super) fn read(from: &mut Reader) -> Self {
         let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        let max_connections = from.count("http.max_connections", "connections", 4096, 1..=65_536);
+        let max_in_flight = from.count("http.max_in_flight", "requests", 128, 1..=1024);
+        // A stream is in flight for as long as it lasts; others must find room beside all of them.
+        let most = (max_in_flight / 2).max(1);
         let http = Self {
-            max_connections: from.count("http.max_connections", "connections", 4096, 1..=65_536),
-            max_in_flight: from.count("http.max_in_flight", "requests", 128, 1..=1024),
+            max_connections,
+            max_in_flight,
             workers: from.count("http.workers", "threads", 4, 1..=64),
             streams: from.count("http.streams", "threads", 4, 1..=64),
+            followers: from.count("http.followers", "streams", most.min(32), 1..=256),
             head_timeout: from.duration("http.head_timeout", s(5), ms(100)..=s(60)),
             body_timeout: from.duration("http.body_timeout", s(15), ms(100)..=s(300)),
             idle_timeout: from.duration("http.idle_timeout", s(60), ms(100)..=s(3600)),
@@ -50,6 +57,11 @@ impl Http {
         let fits = http.default_timeout <= http.max_timeout;
         from.rule(&["http.default_timeout", "http.max_timeout"], fits, || {
             "must not be longer than http.max_timeout".into()
+        });
+        from.rule(&["http.followers", "http.max_in_flight"], http.followers <= most, || {
+            format!(
+                "must be at most {most}, half of http.max_in_flight, so that requests find room beside them"
+            )
         });
         http
     }

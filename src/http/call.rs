@@ -93,6 +93,12 @@ impl Call {
         self.gateway.store.devices().get(&id).cloned().ok_or_else(|| Problem::no_device(text))
     }
 
+    /// The headers that are passed on.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
     /// The value of a query parameter.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::followers::Followers;
 use super::stream::Streams;
 use super::token::TokenCheck;
 use crate::base::alarm::Alarms;
@@ -29,6 +30,8 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     /// Deadlines.
     pub alarms: Arc<Alarms>,
+    /// Who reads the journal as it grows.
+    pub followers: Followers,
     /// Threads for large answers.
     pub streams: Arc<Streams>,
     /// Who may come in.

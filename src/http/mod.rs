@@ -9,6 +9,7 @@ pub mod acceptor;
 pub mod api;
 pub mod call;
 pub mod engine;
+pub mod followers;
 pub mod gateway;
 pub mod problem;
 pub mod reply;

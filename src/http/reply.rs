@@ -1,12 +1,13 @@
 //! The way back to one caller, in the words of the API. It answers at most once, and if nobody uses it the caller
 //! gets a 500.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
 use super::problem::Problem;
-use super::responder::Responder;
+use super::responder::{AnswerStream, Responder};
 use super::response::{Answer, Body};
 use super::stream::Streams;
 use crate::base::lock::lock;
@@ -55,6 +56,21 @@ impl Reply {
         self.send(result.unwrap_or_else(Problem::answer));
     }
 
+    /// Whether only the head is asked for.
+    #[must_use]
+    pub const fn is_head_only(&self) -> bool {
+        self.responder.is_head_only()
+    }
+
+    /// Sends the head and what body there already is; the rest is written as it comes, from a thread that may wait
+    /// for the client.
+    ///
+    /// # Errors
+    /// When the client has gone.
+    pub fn into_stream(self, answer: Answer) -> io::Result<AnswerStream> {
+        self.responder.into_stream(answer)
+    }
+
     /// A reply that a deadline may take away.
     #[must_use]
     pub fn shared(self) -> SharedReply {
@@ -67,6 +83,12 @@ impl SharedReply {
     #[must_use]
     pub fn take(&self) -> Option<Reply> {
         lock(&self.0).take()
+    }
+
+    /// Whether nobody has asked yet.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        lock(&self.0).is_some()
     }
 }
 

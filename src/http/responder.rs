@@ -32,6 +32,12 @@ impl Responder {
         Self { writer: Some(writer), head_only }
     }
 
+    /// Whether only the head is asked for.
+    #[must_use]
+    pub const fn is_head_only(&self) -> bool {
+        self.head_only
+    }
+
     /// Sends the answer, from any thread.
     ///
     /// Returns when the acceptor has taken it; for an answer that is larger than the acceptor's buffers that

@@ -19,6 +19,8 @@ pub struct FixedNumbers {
     pub http_workers: usize,
     /// Streamed answers at a time.
     pub streams: usize,
+    /// Programs that follow the journal at a time.
+    pub followers: usize,
     /// Device workers, those for suspects included.
     pub device_workers: usize,
     /// Connection attempts to devices at a time.
@@ -50,6 +52,7 @@ impl FixedNumbers {
             ("HTTP engine: accept, one per connection to it, 4 kept ready", 1 + upstream + 4),
             ("HTTP workers", self.http_workers),
             ("streams", self.streams),
+            ("followers of the journal", self.followers),
             ("device workers", self.device_workers),
             ("watcher, scheduler, dialer", 3),
             ("embedded store: writer, reader", 2),
@@ -153,13 +156,14 @@ mod tests {
             max_in_flight: 2,
             http_workers: 3,
             streams: 1,
+            followers: 7,
             device_workers: 5,
             dials: 4,
             sessions: 100,
             postgres: false,
         };
         let needs = numbers.needs();
-        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 5 + 3 + 2);
+        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 7 + 5 + 3 + 2);
         assert_eq!(needs.file_count(), 16 + 8 + 2 + 10 + 18 + 100 + 4 + 16);
         let more = FixedNumbers { postgres: true, ..numbers }.needs();
         assert!(more.thread_count() > needs.thread_count() && more.file_count() > needs.file_count());

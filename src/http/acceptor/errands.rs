@@ -7,6 +7,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
+use socket2::SockRef;
+
 use super::client::{Answering, Phase, Then};
 use super::intake::Request;
 use super::links::{Link, Task};
@@ -106,6 +108,10 @@ impl Reactor {
                 }
             }
             phase => {
+                if endless {
+                    // A client that does not read is noticed soon, and the kernel keeps little for it until then.
+                    let _ = SockRef::from(client.socket.socket()).set_send_buffer_size(ENDLESS_BUFFER);
+                }
                 let then = if close { Then::Close } else { Then::KeepAlive };
                 *phase = Phase::Answering(Answering { link: Some(link), then, endless, moved: now, until });
             }
@@ -137,7 +143,9 @@ impl Reactor {
         }
         let Some(key) = errand.client else { return true };
         let Some(client) = self.clients.at(key) else { return true };
-        client.out.len() < self.limits.answer_buffer || self.answers < self.limits.answers_in_memory
+        // A stream has time: it never takes of what others need.
+        let common = !errand.relay.is_endless() && self.answers < self.limits.answers_in_memory;
+        client.out.len() < self.limits.answer_buffer || common
     }
 
     /// A link has done its errand and may be given another.
@@ -187,6 +195,9 @@ impl Reactor {
         }
     }
 }
+
+/// What the kernel keeps of a stream that its client has not taken, in bytes.
+const ENDLESS_BUFFER: usize = 64 * 1024;
 
 fn will_keep_alive(phase: &Phase) -> bool {
     match phase {

@@ -24,11 +24,25 @@ struct State {
     head: u64,
     /// The newest rows, their numbers without a gap, up to the head.
     recent: VecDeque<Arc<Row>>,
-    waiting: Vec<(u64, Waiter)>,
+    waiting: Vec<Waiter>,
+    /// How many have waited so far.
+    numbered: u64,
     closed: bool,
 }
 
-type Waiter = Box<dyn FnOnce() + Send>;
+struct Waiter {
+    number: u64,
+    after: u64,
+    callback: Box<dyn FnOnce() + Send>,
+}
+
+/// A callback that waits; dropped, it waits no more.
+#[must_use = "dropped, it waits no more"]
+pub struct Waiting {
+    feed: Arc<Feed>,
+    /// `None` when it was called at once.
+    number: Option<u64>,
+}
 
 /// Rows kept in memory.
 const RECENT: usize = 2048;
@@ -79,24 +93,30 @@ impl Feed {
     }
 
     /// Calls back once the journal goes beyond `after`: at once if it does already, else from the journal's thread,
-    /// so it must be quick. `false` when too many wait; the callback is dropped then, as it is when the journal
-    /// closes.
-    pub fn when_beyond(&self, after: u64, callback: impl FnOnce() + Send + 'static) -> bool {
+    /// so it must be quick. `None` when too many wait; the callback is dropped then, as it is when the journal
+    /// closes and when the [`Waiting`] is dropped.
+    pub fn when_beyond(
+        self: &Arc<Self>,
+        after: u64,
+        callback: impl FnOnce() + Send + 'static,
+    ) -> Option<Waiting> {
         {
             let mut state = lock(&self.state);
             if state.closed {
-                return false;
+                return None;
             }
             if state.head <= after {
-                let room = state.waiting.len() < WAITERS;
-                if room {
-                    state.waiting.push((after, Box::new(callback)));
+                if state.waiting.len() >= WAITERS {
+                    return None;
                 }
-                return room;
+                state.numbered += 1;
+                let number = state.numbered;
+                state.waiting.push(Waiter { number, after, callback: Box::new(callback) });
+                return Some(Waiting { feed: Arc::clone(self), number: Some(number) });
             }
         }
         callback();
-        true
+        Some(Waiting { feed: Arc::clone(self), number: None })
     }
 
     /// New rows, by their numbers; or only that there are rows up to `head`.
@@ -123,18 +143,19 @@ impl Feed {
                 state.recent.clear();
             }
             state.head = head;
-            let (called, waiting) = state.waiting.drain(..).partition(|(after, _)| *after < head);
+            let (called, waiting) = state.waiting.drain(..).partition(|waiter| waiter.after < head);
             state.waiting = waiting;
             called
         };
         self.moved.notify_all();
-        let called: Vec<(u64, Waiter)> = called;
-        for (_, callback) in called {
-            contained("a follower of the journal", callback);
+        let called: Vec<Waiter> = called;
+        for waiter in called {
+            contained("a follower of the journal", waiter.callback);
         }
     }
 
-    pub(super) fn close(&self) {
+    /// Tells everybody that there will be no more.
+    pub fn close(&self) {
         let dropped = {
             let mut state = lock(&self.state);
             state.closed = true;
@@ -142,6 +163,19 @@ impl Feed {
         };
         drop(dropped);
         self.moved.notify_all();
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let forgotten = {
+            let mut state = lock(&self.feed.state);
+            let place = state.waiting.iter().position(|waiter| waiter.number == number);
+            place.map(|place| state.waiting.swap_remove(place))
+        };
+        // Whatever it holds is let go without the lock.
+        drop(forgotten);
     }
 }
 
@@ -205,14 +239,18 @@ mod tests {
         assert_eq!(seqs(&feed, 5000 - RECENT as u64 - 1, 1), None);
     }
 
+    fn counting(count: &Arc<AtomicU64>) -> impl FnOnce() + Send + 'static {
+        let count = Arc::clone(count);
+        move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     #[test]
     fn who_waits_is_told_once_and_in_time() {
         let feed = Arc::new(Feed::new());
         let told = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&told);
-        assert!(feed.when_beyond(1, move || {
-            count.fetch_add(1, Ordering::SeqCst);
-        }));
+        let waiting_for_two = feed.when_beyond(1, counting(&told)).unwrap();
         feed.publish(rows(1..=1), 0);
         assert_eq!(told.load(Ordering::SeqCst), 0);
         let waiting = Arc::clone(&feed);
@@ -221,14 +259,28 @@ mod tests {
         feed.publish(rows(2..=2), 0);
         feed.publish(rows(3..=3), 0);
         assert_eq!(told.load(Ordering::SeqCst), 1);
+        drop(waiting_for_two);
         assert!(waiter.join().unwrap() >= 2);
         assert_eq!(feed.wait_beyond(3, Instant::now(), &SystemClock), 3, "the time is over");
-        let dropped = Arc::clone(&told);
-        assert!(feed.when_beyond(9, move || {
-            dropped.fetch_add(1, Ordering::SeqCst);
-        }));
+        let at_once = feed.when_beyond(2, counting(&told));
+        assert_eq!(told.load(Ordering::SeqCst), 2);
+        let waiting_for_ten = feed.when_beyond(9, counting(&told));
         feed.close();
-        assert!(feed.is_closed() && !feed.when_beyond(9, || {}));
-        assert_eq!(told.load(Ordering::SeqCst), 1, "nobody is called for nothing");
+        assert!(feed.is_closed() && feed.when_beyond(9, || {}).is_none());
+        assert_eq!(told.load(Ordering::SeqCst), 2, "nobody is called for nothing");
+        drop((at_once, waiting_for_ten));
+    }
+
+    #[test]
+    fn a_wait_that_was_given_up_leaves_its_place_to_others() {
+        let feed = Arc::new(Feed::new());
+        let told = Arc::new(AtomicU64::new(0));
+        let full: Vec<_> = (0..WAITERS).map(|_| feed.when_beyond(0, counting(&told)).unwrap()).collect();
+        assert!(feed.when_beyond(0, counting(&told)).is_none());
+        drop(full);
+        let waiting = feed.when_beyond(0, counting(&told)).unwrap();
+        feed.publish(rows(1..=1), 0);
+        assert_eq!(told.load(Ordering::SeqCst), 1);
+        drop(waiting);
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use site::{TODAY, are_true_punches, carriers, device, peopled, quick, session, soon, target, until, within};
 use zkgate::device::{DeviceError, LogBuffer, OpenLog, Session, SessionSettings};
+use zkgate::dialog::bulk_read::Method;
 use zkgate::simulator::{Config, DeviceHandle, Fault, Profile};
 use zkgate::wire::carrier::Carrier;
 use zkgate::wire::record::punch::PunchLayout;
@@ -173,6 +174,37 @@ fn a_snapshot_stays_as_it_was_while_people_punch() {
 }
 
 #[test]
+fn people_who_punch_while_the_log_is_read_are_told_and_disturb_nothing() {
+    for profile in [Profile::Tft, Profile::TftBig, Profile::Vl49, Profile::Bw16Udp] {
+        let (_simulator, device) = peopled(profile, 5, 1500);
+        for carrier in carriers(&device) {
+            let case = format!("{} over {}", profile.name(), carrier.name());
+            let mut session = session(&device, carrier);
+            session.register_events(1, soon()).unwrap();
+            let (before, punched) = (device.punches(), device.counters().punches);
+            // Somebody punches in the moment in which a chunk is asked for, so the news stands in its answer.
+            device.set_fault(Fault::parse("punch@chunk").unwrap());
+            let data = in_pieces(&mut session, None, 4000, |session| session.test_voice(0, soon())).unwrap();
+            device.clear_faults();
+            let stride = profile.layouts().1.stride();
+            assert_eq!(data.len(), 4 + before.len() * stride, "{case}");
+            let table = PunchTable::parse(data, None, TODAY).unwrap();
+            assert!(table.iter().eq(before), "{case}");
+            let expected = (device.counters().punches - punched) as usize;
+            assert!(expected > 5, "{case}");
+            let mut told = 0;
+            until("the news", || {
+                session.time(soon()).unwrap();
+                told += session.take_events().0.len();
+                told >= expected
+            });
+            assert_eq!(told, expected, "{case}");
+            session.exit();
+        }
+    }
+}
+
+#[test]
 fn an_empty_log_is_empty_unless_the_device_counts_records_in_it() {
     for profile in PROFILES {
         let (_simulator, device) = peopled(profile, 5, 0);
@@ -210,6 +242,20 @@ fn a_small_log_and_one_of_old_firmware_come_at_once() {
             );
             session.exit();
         }
+    }
+}
+
+#[test]
+fn a_refused_buffer_leaves_the_direct_form_unless_that_delivers_stale_memory() {
+    for (profile, believable) in [(Profile::Tft, true), (Profile::TftDirectBroken, false)] {
+        let (_simulator, device) = peopled(profile, 5, 100);
+        let mut session = session(&device, Carrier::Tcp);
+        device.set_fault(Fault::parse("no-buffer*1").unwrap());
+        let OpenLog::Whole(data) = session.open_log(Some(100), soon()).unwrap() else { panic!("{profile}") };
+        assert_eq!(is_true(data, &device, profile), believable, "{profile}");
+        let next = if believable { Method::Direct } else { Method::Buffered };
+        assert_eq!(session.method(), next, "{profile}: what yielded nothing believable is not remembered");
+        session.exit();
     }
 }
 

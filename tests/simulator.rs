@@ -7,5 +7,7 @@ mod doors;
 mod faults;
 #[path = "simulator/honest.rs"]
 mod honest;
+#[path = "simulator/people.rs"]
+mod people;
 #[path = "simulator/raw.rs"]
 mod raw;

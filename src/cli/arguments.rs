@@ -94,6 +94,9 @@ pub struct Simulate {
     /// Punches on each
     #[arg(long, value_name = "K", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub punches: u32,
+    /// Records that the log of each can hold before the oldest give way
+    #[arg(long, value_name = "R", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub capacity: u32,
     /// Communication password of each; 0 for none
     #[arg(long, value_name = "C", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=999_999_999))]
     pub comm_key: u32,
@@ -140,12 +143,15 @@ mod tests {
 
     #[test]
     fn simulate_takes_several_faults_and_refuses_what_no_device_has() {
-        let parsed =
-            parse("zkgate simulate --devices 3 --port 5000 --comm-key 7 --fault refuse --fault drip");
+        let parsed = parse(
+            "zkgate simulate --devices 3 --port 5000 --capacity 9 --comm-key 7 --fault refuse --fault drip",
+        );
         let Command::Simulate(simulate) = parsed.unwrap().command else { panic!() };
         assert_eq!((simulate.devices, simulate.port, simulate.comm_key), (3, 5000, 7));
+        assert_eq!(simulate.capacity, 9);
         assert_eq!(simulate.faults, ["refuse", "drip"]);
-        for wrong in ["--devices 0", "--comm-key 1000000000", "--port 65536", "--listen here"] {
+        for wrong in ["--devices 0", "--capacity 0", "--comm-key 1000000000", "--port 65536", "--listen here"]
+        {
             let error = parse(&format!("zkgate simulate {wrong}")).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong}");
         }

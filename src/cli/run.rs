@@ -144,6 +144,7 @@ fn config_of(simulate: &Simulate) -> Result<Config, String> {
         profile,
         users: usize::try_from(simulate.users).unwrap_or(Config::USERS_CEILING),
         punches: usize::try_from(simulate.punches).unwrap_or(Config::PUNCHES_CEILING),
+        log_capacity: usize::try_from(simulate.capacity).unwrap_or(Config::PUNCHES_CEILING),
         comm_key: CommKey::new(u64::from(simulate.comm_key)).map_err(|error| error.to_string())?,
         faults: faults.collect::<Result<_, _>>()?,
         ..Config::default()

@@ -25,6 +25,11 @@ pub struct Config {
     pub users: usize,
     /// Punches generated on each, in time order up to the device's present.
     pub punches: usize,
+    /// Records that the log can hold; when it is full, the oldest give way. A device that begins with more holds
+    /// those.
+    pub log_capacity: usize,
+    /// How many of the oldest records give way at once.
+    pub wrap_block: usize,
     /// Fingerprint templates generated on each: one for each of the first users.
     pub templates: usize,
     /// The comm key; 0 for none.
@@ -88,6 +93,8 @@ impl Default for Config {
             profile: Profile::default(),
             users: 0,
             punches: 0,
+            log_capacity: 200_000,
+            wrap_block: 1,
             templates: 3,
             comm_key: CommKey::default(),
             concurrency: Concurrency::default(),

@@ -8,6 +8,12 @@
 //! reboot 3 5s                       device 3 is away for five seconds
 //! drop 3 rst                        its connections are reset; `fin`: closed in order
 //! punch 3 1001 0 1                  user id, punch state (0 if not given), verify mode (1 if not given)
+//! punch-many 3 500                  so many people punch at once
+//! wrap 3 20                         the 20 oldest records of its log give way
+//! capacity 3 1000 10                its log holds 1000 records; when full, the 10 oldest (1) give way
+//! clear-log 3                       somebody clears its log in its menu
+//! damage 3 17 ffff                  bytes in hexadecimal over record 17 of its log, counted from 1; blank if not given
+//! serial 3 SIM0000000099            another device answers at its address
 //! clock 3 2026-07-14T08:00:00       its clock is set
 //! counters 3                        what it has been through
 //! users 3 · punches 3               what is really in it, without passwords
@@ -27,7 +33,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::fault::duration;
-use super::{DeviceHandle, Fault, How, Simulator};
+use super::{Config, DeviceHandle, Fault, How, Simulator};
 use crate::base::readiness::{Interest, Readiness, ReadyList, Watched};
 use crate::base::threads::{SMALL_STACK, spawn};
 use crate::wire::clock_word::PossibleTime;
@@ -90,6 +96,8 @@ impl Drop for Control {
 const LISTENER: usize = 0;
 /// The longest order, in bytes.
 const LINE_CEILING: usize = 4096;
+/// As many zeros as the longest record has bytes.
+const BLANK: usize = 1024;
 /// How long a client may take to accept an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -219,6 +227,37 @@ fn carry_out(line: &str, devices: &[DeviceHandle]) -> Result<Value, String> {
             let punch = punch.ok_or("the device is disabled")?;
             Ok(json!({ "user_id": user_id.to_text(), "time": punch.time.fields().to_string() }))
         }
+        "punch-many" => {
+            let count = count(word("a number of punches")?)?;
+            Ok(chosen(target, devices)?.iter().map(|device| device.punch_many(count)).sum::<usize>().into())
+        }
+        "wrap" => {
+            let records = count(word("a number of records")?)?;
+            chosen(target, devices)?.iter().for_each(|device| device.wrap(records));
+            Ok(done)
+        }
+        "capacity" => {
+            let records = count(word("a number of records")?)?;
+            let block = words.next().map_or(Ok(1), count)?;
+            chosen(target, devices)?.iter().for_each(|device| device.set_log_capacity(records, block));
+            Ok(done)
+        }
+        "clear-log" => {
+            chosen(target, devices)?.iter().for_each(DeviceHandle::clear_log);
+            Ok(done)
+        }
+        "damage" => {
+            let index = count(word("the number of a record")?)?.checked_sub(1);
+            let bytes = words.next().map_or_else(|| Ok(vec![0; BLANK]), hexadecimal)?;
+            let device = one(target, devices)?;
+            let damaged = index.is_some_and(|index| device.damage_record(index, &bytes));
+            if damaged { Ok(done) } else { Err("the log has no such record".to_owned()) }
+        }
+        "serial" => {
+            let serial_number = word("a serial number")?;
+            one(target, devices)?.set_serial(serial_number);
+            Ok(done)
+        }
         "clock" => {
             let text = word("a time such as 2026-07-14T08:00:00")?;
             let time = parse_time(text).ok_or("a time looks like 2026-07-14T08:00:00")?;
@@ -231,8 +270,8 @@ fn carry_out(line: &str, devices: &[DeviceHandle]) -> Result<Value, String> {
         "users" => Ok(one(target, devices)?.users().iter().map(user).collect()),
         "punches" => Ok(one(target, devices)?.punches().iter().map(punch).collect()),
         _ => Err(
-            "the orders are devices, fault, clear, reboot, drop, punch, clock, counters, users, punches, \
-                  faults"
+            "the orders are devices, fault, clear, reboot, drop, punch, punch-many, wrap, capacity, clear-log, \
+             damage, serial, clock, counters, users, punches, faults"
                 .to_owned(),
         ),
     }
@@ -284,6 +323,18 @@ fn number(word: Option<&str>, default: u8) -> Result<u8, String> {
     word.map_or(Ok(default), |text| text.parse().map_err(|_| "states and modes are 0 to 255".to_owned()))
 }
 
+fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count <= Config::PUNCHES_CEILING);
+    count.ok_or_else(|| format!("a number of records is 0 to {}", Config::PUNCHES_CEILING))
+}
+
+fn hexadecimal(text: &str) -> Result<Vec<u8>, String> {
+    let digits = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bytes = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok());
+    let bytes = bytes.collect::<Option<Vec<_>>>().filter(|_| digits);
+    bytes.ok_or_else(|| "bytes are written as pairs of hexadecimal digits".to_owned())
+}
+
 fn parse_time(text: &str) -> Option<PossibleTime> {
     super::device_clock::pack_checked(text.parse().ok()?)
 }
@@ -293,7 +344,6 @@ mod tests {
     use std::io::{BufRead, BufReader};
 
     use super::*;
-    use crate::simulator::Config;
 
     #[test]
     fn orders_are_carried_out_and_answered_line_by_line() {
@@ -313,6 +363,14 @@ mod tests {
         assert!(punched["ok"]["time"].as_str().unwrap().starts_with("2026-07-14T08:00:0"), "{punched}");
         assert_eq!(ask("punches 2")["ok"][0]["punch_state"], 1);
         assert_eq!(ask("users 1")["ok"].as_array().unwrap().len(), 3);
+        assert_eq!(ask("punch-many 2 30"), json!({ "ok": 30 }));
+        for order in ["wrap 2 20", "capacity 2 10 2", "damage 2 1 ffff", "damage 2 10", "serial 2 X9"] {
+            assert_eq!(ask(order), json!({ "ok": true }), "{order}");
+        }
+        assert_eq!(ask("devices")["ok"][1]["serial_number"], "X9");
+        assert_eq!(ask("punches 2")["ok"].as_array().unwrap().len(), 9, "ten less a blank one");
+        assert_eq!(ask("clear-log all"), json!({ "ok": true }));
+        assert_eq!(ask("punches 2")["ok"], json!([]));
         for order in ["fault all silent@time", "clear 1", "drop 1 rst", "reboot 1 0s"] {
             assert_eq!(ask(order), json!({ "ok": true }), "{order}");
         }
@@ -324,6 +382,11 @@ mod tests {
             ("reboot 1 soon", "a time looks like 5s or 200ms"),
             ("clock 1 2026-02-30T00:00:00", "a time looks like"),
             ("punch 1 1001 900", "states and modes"),
+            ("wrap 1 many", "a number of records is 0 to"),
+            ("damage 1 1", "the log has no such record"),
+            ("damage 1 0", "the log has no such record"),
+            ("damage 1 1 abc", "pairs of hexadecimal digits"),
+            ("damage 1 1 äa", "pairs of hexadecimal digits"),
             ("", "the orders are devices"),
         ] {
             let answer = ask(order);

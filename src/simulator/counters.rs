@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::wire::command::Command;
+
 /// Counts since the start of one device; they survive its reboots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
@@ -31,8 +33,12 @@ pub struct Counters {
     pub event_acks: u64,
     /// Faults that struck.
     pub faults: u64,
+    /// Punches recorded since the start.
+    pub punches: u64,
     /// Packets received, by command code.
     pub commands: BTreeMap<u16, u64>,
+    /// Bytes sent in answer, frames included, by the code of the command; events under 500.
+    pub bytes: BTreeMap<u16, u64>,
 }
 
 impl Counters {
@@ -40,5 +46,15 @@ impl Counters {
     #[must_use]
     pub fn command(&self, code: u16) -> u64 {
         self.commands.get(&code).copied().unwrap_or_default()
+    }
+
+    /// How many bytes a command was answered with altogether.
+    #[must_use]
+    pub fn bytes(&self, code: u16) -> u64 {
+        self.bytes.get(&code).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn sent(&mut self, code: Command, bytes: usize) {
+        *self.bytes.entry(code.0).or_default() += bytes as u64;
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::device_clock::{DeviceClock, date_time};
 use super::fault::Fault;
 use super::lock;
-use super::net::{How, Order, ShardLink, Shared};
-use super::outgoing::Outgoing;
+use super::model::Verified;
+use super::net::{How, Order, ShardLink, Shared, State};
 use super::{Counters, profile::Answering};
 use crate::wire::clock_word::{CivilTime, PossibleTime};
 use crate::wire::record::UserId;
@@ -49,7 +49,7 @@ impl DeviceHandle {
     /// `SIM0000000001` and counting.
     #[must_use]
     pub fn serial_number(&self) -> String {
-        lock(&self.shared.state).model.identity().serial_number()
+        lock(&self.shared.state).model.serial_number().to_owned()
     }
 
     /// Makes something go wrong from now on, in addition to what already does.
@@ -63,7 +63,7 @@ impl DeviceHandle {
         {
             let mut state = lock(&self.shared.state);
             state.faults.clear();
-            state.model.warps.clear();
+            state.model.heal();
             state.model.answers_strangers = false;
         }
         self.link.order_and_wait(Order::Settle(self.shared.place));
@@ -84,13 +84,73 @@ impl DeviceHandle {
     /// registered. `None` while the device is disabled.
     #[must_use = "nobody can punch at a disabled device"]
     pub fn punch(&self, user_id: UserId, punch_state: u8, verify_mode: u8) -> Option<Punch> {
-        let mut events: Vec<Outgoing> = Vec::new();
-        let now = Instant::now();
-        let punch = lock(&self.shared.state).model.punch(user_id, punch_state, verify_mode, now, &mut events);
-        if !events.is_empty() {
-            self.link.order(Order::Send(self.shared.place, events));
+        let who = Verified { user_id, punch_state, verify_mode };
+        self.change(|State { model, faults }, now| {
+            if model.is_disabled(now) {
+                return None;
+            }
+            faults.punch(who, model, now);
+            model.last_punch()
+        })
+    }
+
+    /// So many people punch, one user after the other, all in the same moment; gives how many of them could: none
+    /// while the device is disabled.
+    pub fn punch_many(&self, count: usize) -> usize {
+        self.change(|State { model, faults }, now| {
+            if model.is_disabled(now) {
+                return 0;
+            }
+            let users: Vec<_> = model.users().iter().map(|user| user.user_id).collect();
+            let nobody = [UserId::from_number(1001)];
+            let users = if users.is_empty() { &nobody[..] } else { &users };
+            for (user_id, number) in users.iter().cycle().copied().zip(0..count) {
+                let punch_state = u8::from(number % 2 == 1);
+                faults.punch(Verified { user_id, punch_state, verify_mode: 1 }, model, now);
+            }
+            count
+        })
+    }
+
+    /// The log's oldest records give way, as if it were full.
+    pub fn wrap(&self, records: usize) {
+        self.change(|state, _| state.model.wrap(records));
+    }
+
+    /// How many records the log can hold from now on, and how many of the oldest give way at once when it is full.
+    pub fn set_log_capacity(&self, records: usize, block: usize) {
+        self.change(|state, _| state.model.set_log_capacity(records, block));
+    }
+
+    /// Somebody clears the log in the device's menu.
+    pub fn clear_log(&self) {
+        self.change(|state, now| state.model.clear_log(now));
+    }
+
+    /// Puts these bytes over a record of the log, counted from 0, up to its end; `false` when there is no such
+    /// record.
+    pub fn damage_record(&self, index: usize, bytes: &[u8]) -> bool {
+        self.change(|state, _| state.model.damage_record(index, bytes))
+    }
+
+    /// Another device answers at this address from now on. Connections stay as they are: whoever takes a device
+    /// off the wall drops them too ([`DeviceHandle::reboot`]).
+    pub fn set_serial(&self, serial_number: impl Into<String>) {
+        let serial_number = serial_number.into();
+        self.change(|state, _| state.model.set_serial_number(serial_number));
+    }
+
+    /// Changes the device, and has the events sent that come of it.
+    fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let (changed, tells) = {
+            let mut state = lock(&self.shared.state);
+            let changed = change(&mut state, Instant::now());
+            (changed, state.model.next_event().is_some())
+        };
+        if tells {
+            self.link.order(Order::Tell(self.shared.place));
         }
-        punch
+        changed
     }
 
     /// Creates a user or overwrites the one with the same uid; `false` when the table is full.
@@ -117,7 +177,7 @@ impl DeviceHandle {
     /// The punches as a client should read them, in the order of the log.
     #[must_use]
     pub fn punches(&self) -> Vec<Punch> {
-        lock(&self.shared.state).model.punches().to_vec()
+        lock(&self.shared.state).model.punches().collect()
     }
 
     /// What the device's clock shows.

@@ -23,11 +23,13 @@ mod counters;
 mod device_clock;
 mod fault;
 mod handle;
+
 mod model;
 mod net;
 mod outgoing;
 mod population;
 mod profile;
+mod punch_log;
 mod tables;
 
 use std::io;
@@ -90,7 +92,7 @@ impl Simulator {
         for index in 0..config.devices {
             let Some((shard, link)) = shards.get_mut(index % count) else { continue };
             let bound = net::bind(config.listen, port_of(&config, index)?, config.profile.traits().udp)?;
-            let identity = Identity { number: index + 1, address: bound.address };
+            let identity = Identity::new(index + 1, bound.address);
             let model = DeviceModel::new(&config, identity, &population, clock, now);
             let number = u64::try_from(index).unwrap_or_default();
             let faults = Faults::new(&config.faults, config.seed ^ number.rotate_left(32));

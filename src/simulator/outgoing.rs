@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::wire::command::Command;
 use crate::wire::frame;
-use crate::wire::packet::Packet;
+use crate::wire::packet::{HEADER, Packet};
 
 /// Where a conversation comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +80,12 @@ impl Outgoing {
             payload: self.body.bytes(),
         };
         if self.peer.is_udp() { packet.emit(out) } else { frame::emit(&packet, out) }
+    }
+
+    /// Bytes on the wire.
+    pub(crate) fn length(&self) -> usize {
+        let prefix = if self.peer.is_udp() { 0 } else { frame::PREFIX };
+        prefix + HEADER + self.body.bytes().len()
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {

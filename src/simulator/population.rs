@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::config::Config;
 use super::device_clock::pack;
+use super::punch_log::Log;
 use super::tables::{Table, Template};
 use crate::base::secret::Secret;
 use crate::wire::record::UserId;
@@ -23,7 +24,7 @@ use crate::wire::text::FixedText;
 #[derive(Clone, Debug)]
 pub(crate) struct Population {
     pub(crate) users: Arc<Table<User>>,
-    pub(crate) punches: Arc<Table<Punch>>,
+    pub(crate) punches: Log,
     pub(crate) templates: Arc<Table<Template>>,
 }
 
@@ -44,7 +45,7 @@ impl Population {
             .collect();
         Self {
             users: Arc::new(Table::new(user_layout, users)),
-            punches: Arc::new(Table::new(punch_layout, punches)),
+            punches,
             templates: Arc::new(Table::new((), templates)),
         }
     }
@@ -55,13 +56,6 @@ pub(crate) fn stored_user(user: &User, layout: UserLayout) -> User {
     let mut record = Vec::with_capacity(layout.stride());
     user.emit(layout, &mut record);
     User::parse(&record, layout).unwrap_or_else(|_| user.clone())
-}
-
-/// The punch as the device's table holds it.
-pub(crate) fn stored_punch(punch: &Punch, layout: PunchLayout) -> Punch {
-    let mut record = Vec::with_capacity(layout.stride());
-    punch.emit(layout, 0, &mut record);
-    Punch::parse(&record, layout).unwrap_or(*punch)
 }
 
 fn user(number: usize, layout: UserLayout, rng: &mut Rng) -> User {
@@ -108,13 +102,7 @@ fn cut(text: &str, room: usize) -> &str {
     text.get(..end).unwrap_or_default().trim_end()
 }
 
-fn punches(
-    config: &Config,
-    users: &[User],
-    present: DateTime,
-    layout: PunchLayout,
-    rng: &mut Rng,
-) -> Vec<Punch> {
+fn punches(config: &Config, users: &[User], present: DateTime, layout: PunchLayout, rng: &mut Rng) -> Log {
     let count = config.punches.min(Config::PUNCHES_CEILING);
     // Every fifth punch falls into the same second as the one before it.
     let gaps: Vec<u8> = (0..count).map(|_| if rng.u8(..) < 51 { 0 } else { rng.u8(1..=119) }).collect();
@@ -122,23 +110,21 @@ fn punches(
     let present = TimeZone::UTC.to_timestamp(present).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut time = present.saturating_sub(SignedDuration::from_secs(whole)).unwrap_or(present);
     let mut who = 0;
-    gaps.into_iter()
-        .map(|gap| {
-            time = time.saturating_add(SignedDuration::from_secs(gap.into())).unwrap_or(time);
-            // A step below the number of users never names the same person twice running.
-            who += if users.len() > 1 { rng.usize(1..users.len()) } else { 0 };
-            let user = users.get(who % users.len().max(1));
-            let punch = Punch {
-                user_id: user.map_or_else(|| UserId::from_number(1001), |user| user.user_id),
-                uid: user.map(|user| user.uid).or(Some(1)),
-                time: pack(TimeZone::UTC.to_datetime(time)),
-                punch_state: rng.choice(STATES.iter().copied()).unwrap_or_default(),
-                verify_mode: rng.choice(VERIFY_MODES.iter().copied()).unwrap_or_default(),
-                work_code: 0,
-            };
-            stored_punch(&punch, layout)
-        })
-        .collect()
+    let punches = gaps.into_iter().map(|gap| {
+        time = time.saturating_add(SignedDuration::from_secs(gap.into())).unwrap_or(time);
+        // A step below the number of users never names the same person twice running.
+        who += if users.len() > 1 { rng.usize(1..users.len()) } else { 0 };
+        let user = users.get(who % users.len().max(1));
+        Punch {
+            user_id: user.map_or_else(|| UserId::from_number(1001), |user| user.user_id),
+            uid: user.map(|user| user.uid).or(Some(1)),
+            time: pack(TimeZone::UTC.to_datetime(time)),
+            punch_state: rng.choice(STATES.iter().copied()).unwrap_or_default(),
+            verify_mode: rng.choice(VERIFY_MODES.iter().copied()).unwrap_or_default(),
+            work_code: 0,
+        }
+    });
+    Log::new(layout, punches)
 }
 
 fn template(rng: &mut Rng) -> Vec<u8> {
@@ -190,14 +176,15 @@ mod tests {
             assert_eq!(users.iter().collect::<Vec<_>>(), made.users.rows(), "{profile}");
             let punches =
                 PunchTable::parse(made.punches.image().to_vec(), Some(1000), pack(present())).unwrap();
-            assert_eq!(punches.iter().collect::<Vec<_>>(), made.punches.rows(), "{profile}");
+            assert!(punches.iter().eq(made.punches.punches()), "{profile}");
+            assert_eq!(punches.slots(), 1000, "{profile}");
         }
     }
 
     #[test]
     fn punches_are_in_time_order_and_end_at_the_present() {
         let made = Population::generate(&config(Profile::Tft), present());
-        let times: Vec<_> = made.punches.rows().iter().map(|punch| punch.time).collect();
+        let times: Vec<_> = made.punches.punches().map(|punch| punch.time).collect();
         assert!(times.is_sorted());
         assert_eq!(times.last(), Some(&pack(present())));
         assert!(times.windows(2).any(|pair| pair[0] == pair[1]), "several punches share a second");

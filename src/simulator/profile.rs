@@ -23,7 +23,8 @@ pub enum Profile {
     TftDirectBroken,
     /// Like [`Profile::Tft`], with packets of up to 65,528 bytes in every form and each announcement sent twice.
     TftBig,
-    /// Visible-light firmware: 49-byte punches, all counts zero, newer error codes.
+    /// Visible-light firmware: 49-byte punches, all counts zero, newer error codes; disabling it is acknowledged
+    /// and has no effect.
     Vl49,
     /// A small Wi-Fi device: four bytes of free sizes and hardly any option.
     D2,
@@ -118,6 +119,7 @@ impl Profile {
             double_announcement: false,
             stale_direct_log: false,
             asks_key: false,
+            heeds_disabling: true,
             secure: false,
             platform: "ZMM220_TFT",
             name: "K40",
@@ -166,6 +168,7 @@ impl Profile {
                 fragment: 65_528,
                 size_words: 28,
                 counts: false,
+                heeds_disabling: false,
                 absent_option: AbsentOption::Code(Command::ERR_OPTION_READ),
                 empty_log: Command::ERR_NO_DATA,
                 platform: "ZAM180_TFT",
@@ -247,6 +250,8 @@ pub(crate) struct Traits {
     pub(crate) double_announcement: bool,
     pub(crate) stale_direct_log: bool,
     pub(crate) asks_key: bool,
+    /// Whether disabling the device keeps people from punching, and is not only acknowledged.
+    pub(crate) heeds_disabling: bool,
     pub(crate) secure: bool,
     pub(crate) platform: &'static str,
     pub(crate) name: &'static str,

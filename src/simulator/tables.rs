@@ -6,14 +6,13 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::wire::clock_word::ClockWord;
-use crate::wire::record::punch::{Punch, PunchLayout};
 use crate::wire::record::user::{User, UserLayout};
 
 /// A row that can be written into an image.
 pub(crate) trait Row: Clone {
     type Layout: Copy;
-    /// Appends the row; `number` counts from 1.
-    fn emit(&self, layout: Self::Layout, number: usize, out: &mut Vec<u8>);
+    /// Appends the row.
+    fn emit(&self, layout: Self::Layout, out: &mut Vec<u8>);
 }
 
 /// Rows of one kind.
@@ -43,7 +42,7 @@ impl<R: Row> Table<R> {
     pub(crate) fn push(&mut self, row: R) {
         if let Some(mut image) = self.image.take() {
             let bytes = Arc::make_mut(&mut image);
-            row.emit(self.layout, self.rows.len() + 1, bytes);
+            row.emit(self.layout, bytes);
             write_size_word(bytes);
             // The cell was emptied two lines above.
             let _ = self.image.set(image);
@@ -58,11 +57,11 @@ impl<R: Row> Table<R> {
 
     fn build(&self) -> Vec<u8> {
         let mut bytes = vec![0; 4];
-        for (row, number) in self.rows.iter().zip(1..) {
-            if number == 2 {
+        for (row, before) in self.rows.iter().zip(0..) {
+            if before == 1 {
                 bytes.reserve((bytes.len() - 4) * (self.rows.len() - 1));
             }
-            row.emit(self.layout, number, &mut bytes);
+            row.emit(self.layout, &mut bytes);
         }
         write_size_word(&mut bytes);
         bytes
@@ -80,17 +79,8 @@ pub(crate) fn write_size_word(image: &mut [u8]) {
 impl Row for User {
     type Layout = UserLayout;
 
-    fn emit(&self, layout: UserLayout, _number: usize, out: &mut Vec<u8>) {
+    fn emit(&self, layout: UserLayout, out: &mut Vec<u8>) {
         Self::emit(self, layout, out);
-    }
-}
-
-impl Row for Punch {
-    type Layout = PunchLayout;
-
-    fn emit(&self, layout: PunchLayout, number: usize, out: &mut Vec<u8>) {
-        // The running number is sixteen bits wide and starts again.
-        Self::emit(self, layout, (number & 0xffff) as u16, out);
     }
 }
 
@@ -113,7 +103,7 @@ impl Template {
 impl Row for Template {
     type Layout = ();
 
-    fn emit(&self, (): (), _number: usize, out: &mut Vec<u8>) {
+    fn emit(&self, (): (), out: &mut Vec<u8>) {
         let size = u16::try_from(self.bytes.len() + 6).unwrap_or(u16::MAX);
         out.extend_from_slice(&size.to_le_bytes());
         out.extend_from_slice(&self.uid.to_le_bytes());
@@ -140,7 +130,7 @@ impl Operation {
 impl Row for Operation {
     type Layout = ();
 
-    fn emit(&self, (): (), _number: usize, out: &mut Vec<u8>) {
+    fn emit(&self, (): (), out: &mut Vec<u8>) {
         out.extend_from_slice(&[0, 0, self.code, 0]);
         out.extend_from_slice(&self.time.0.to_le_bytes());
         out.extend_from_slice(&[0; 8]);
@@ -150,31 +140,23 @@ impl Row for Operation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::record::UserId;
 
-    fn punch(number: u32) -> Punch {
-        Punch {
-            user_id: UserId::from_number(number),
-            uid: None,
-            time: ClockWord(852_883_200 + number),
-            punch_state: 0,
-            verify_mode: 1,
-            work_code: 0,
-        }
+    fn operation(code: u8) -> Operation {
+        Operation { code, time: ClockWord(852_883_200) }
     }
 
     #[test]
     fn an_appended_row_gives_the_same_image_as_a_new_build() {
-        let mut grown = Table::new(PunchLayout::TEXT, vec![punch(1)]);
+        let mut grown = Table::new((), vec![operation(1)]);
         let before = grown.image();
-        grown.push(punch(2));
-        assert_eq!(grown.image(), Table::new(PunchLayout::TEXT, vec![punch(1), punch(2)]).image());
-        assert_eq!(before.len(), 44, "a snapshot taken before stays as it was");
+        grown.push(operation(2));
+        assert_eq!(grown.image(), Table::new((), vec![operation(1), operation(2)]).image());
+        assert_eq!(before.len(), 20, "a snapshot taken before stays as it was");
     }
 
     #[test]
     fn an_image_is_built_once_and_forgotten_with_a_change() {
-        let mut table = Table::new(PunchLayout::TEXT, vec![punch(1)]);
+        let mut table = Table::new((), vec![operation(1)]);
         assert!(Arc::ptr_eq(&table.image(), &table.image()));
         table.rows_mut().clear();
         assert_eq!(*table.image(), [0; 4]);

@@ -18,17 +18,19 @@ use crate::wire::command::Command;
 /// Everything that is wrong with a device.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    armed: Vec<Armed>,
-    rng: Rng,
+    pub(super) armed: Vec<Armed>,
+    pub(super) rng: Rng,
     /// UDP clients that are not answered any more; a TCP connection knows for itself.
     muted: HashSet<Peer>,
     /// The end of each client's last answer, kept while it may have to come again.
     previous: HashMap<Peer, Outgoing>,
+    /// What is told of punches together with the next one.
+    pub(super) batch: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
-struct Armed {
-    fault: Fault,
+pub(super) struct Armed {
+    pub(super) fault: Fault,
     /// Occasions so far.
     seen: u32,
     struck: u32,
@@ -47,7 +49,7 @@ impl Armed {
     }
 
     /// Counts an occasion and says whether the fault strikes.
-    fn strikes(&mut self) -> bool {
+    pub(super) fn strikes(&mut self) -> bool {
         if self.is_spent() {
             return false;
         }
@@ -65,6 +67,7 @@ impl Faults {
             rng: Rng::with_seed(seed),
             muted: HashSet::new(),
             previous: HashMap::new(),
+            batch: Vec::new(),
         };
         faults.iter().for_each(|fault| new.add(fault.clone()));
         new
@@ -78,6 +81,7 @@ impl Faults {
         self.armed.clear();
         self.muted.clear();
         self.previous.clear();
+        self.batch.clear();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -114,7 +118,7 @@ impl Faults {
         if self.muted.contains(&peer) {
             return Before::Ignore;
         }
-        model.warps.clear();
+        model.heal();
         for armed in &mut self.armed {
             if !reaches(armed.fault.scope, request) {
                 continue;
@@ -127,6 +131,12 @@ impl Faults {
                 Kind::Forget { unauth } if request != Command::CONNECT && armed.strikes() => {
                     model.forget(peer);
                     model.answers_strangers = unauth;
+                }
+                Kind::IgnoreDisable if request == Command::DISABLEDEVICE && armed.strikes() => {
+                    model.ignores_disabling = true;
+                }
+                Kind::NoBuffer(code) if request == Command::DATA_WRRQ && armed.strikes() => {
+                    model.refuses_buffer = Some(code);
                 }
                 _ => continue,
             }
@@ -226,7 +236,7 @@ impl Faults {
     }
 }
 
-fn reaches(scope: Scope, request: Command) -> bool {
+pub(super) fn reaches(scope: Scope, request: Command) -> bool {
     match scope {
         Scope::Any | Scope::Packet(_) => true,
         Scope::Phase(phase) => Phase::of(request) == Some(phase),

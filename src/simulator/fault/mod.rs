@@ -4,6 +4,7 @@
 //! a table. How a fault is written is told at [`Fault`].
 
 mod armed;
+mod live;
 mod parse;
 mod script;
 mod shape;
@@ -34,7 +35,7 @@ use crate::wire::command::Command;
 /// split:7              everything arrives in pieces of 1 to 7 bytes
 /// ```
 /// A scope is a phase (`connect`, `auth`, `option`, `sizes`, `time`, `prepare`, `chunk`, `free`, `exit`, `any`),
-/// a command code (`@201`), or a kind of packet inside a transfer (`announce`, `data`, `closing-ack`). A fault
+/// a command code (`@201`; `clear-log`, `disable` and `enable` are the names of three), or a kind of packet inside a transfer (`announce`, `data`, `closing-ack`). A fault
 /// with a phase or a code strikes at the first packet of an answer, one with a kind of packet at that packet.
 /// Without a scope it strikes wherever it can; `+skip` passes over that many occasions first, `*times` limits
 /// how often it strikes.
@@ -209,12 +210,35 @@ pub(crate) enum Kind {
     UdpDrop(u8),
     UdpDuplicate,
     UdpReorder,
+    // Somebody at the device, and what is told of them.
+    Punch { after: bool },
+    IgnoreDisable,
+    EventLost,
+    EventTwice,
+    EventLate(Duration),
+    EventGarbage,
+    EventAbbreviated,
+    EventBatch(usize),
     // The content.
+    NoBuffer(Command),
     LyingCounts(Lie),
     Table(Warp),
 }
 
 impl Kind {
+    /// Whether it is about what is told of a punch.
+    pub(crate) const fn is_about_events(self) -> bool {
+        matches!(
+            self,
+            Self::EventLost
+                | Self::EventTwice
+                | Self::EventLate(_)
+                | Self::EventGarbage
+                | Self::EventAbbreviated
+                | Self::EventBatch(_)
+        )
+    }
+
     /// Whether it makes sense only in a transfer.
     pub(crate) const fn needs_transfer(self) -> bool {
         matches!(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Fault, Kind, Lie, Phase, Place, Scope, Warp};
 use crate::simulator::outgoing::Role;
+use crate::wire::command::Command;
 
 /// Why a text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,15 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("udp-drop", "datagrams are lost with this probability in percent (default 20)"),
     ("udp-duplicate", "datagrams come twice"),
     ("udp-reorder", "the datagrams of an answer come in another order"),
+    ("punch", "somebody punches in the moment of a request: before it is carried out (default) or after"),
+    ("ignore-disable", "disabling the device is acknowledged and has no effect"),
+    ("event-lost", "a punch is recorded, but not told"),
+    ("event-twice", "a punch is told twice"),
+    ("event-late", "a punch is told so much later (default 500ms)"),
+    ("event-garbage", "what is told of a punch is of no known length"),
+    ("event-abbreviated", "a punch is told with verify mode 0 and state 255, whatever the log says"),
+    ("event-batch", "so many punches are told in one packet, with the last of them (default 3)"),
+    ("no-buffer", "the buffered form of reading is refused: with 2001 (error, default) or 65535 (unknown)"),
     ("lying-counts", "the free sizes say more (larger), fewer (smaller) or zero (default)"),
     ("lying-size-word", "the word before a table is larger (default), smaller or zero"),
     ("impossible-dates", "every n-th punch has a date that does not exist (default 10)"),
@@ -81,7 +91,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("gbk-names", "the names of users are GBK, not UTF-8"),
 ];
 
-const SCOPES: [(&str, Scope); 14] = [
+const SCOPES: [(&str, Scope); 17] = [
     ("any", Scope::Any),
     ("connect", Scope::Phase(Phase::Connect)),
     ("auth", Scope::Phase(Phase::Auth)),
@@ -92,6 +102,9 @@ const SCOPES: [(&str, Scope); 14] = [
     ("chunk", Scope::Phase(Phase::Chunk)),
     ("free", Scope::Phase(Phase::Free)),
     ("exit", Scope::Phase(Phase::Exit)),
+    ("clear-log", Scope::Code(Command::CLEAR_ATTLOG.0)),
+    ("disable", Scope::Code(Command::DISABLEDEVICE.0)),
+    ("enable", Scope::Code(Command::ENABLEDEVICE.0)),
     ("announce", Scope::Packet(Role::Announce)),
     ("data", Scope::Packet(Role::Data)),
     ("closing-ack", Scope::Packet(Role::Closing)),
@@ -105,6 +118,8 @@ const PLACES: [(&str, Place); 5] = [
     ("between-data", Place::BetweenData),
     ("before-ack", Place::BeforeClosing),
 ];
+
+const REFUSALS: [(&str, Command); 2] = [("error", Command::ACK_ERROR), ("unknown", Command::ACK_UNKNOWN)];
 
 const LIES: [(&str, Lie); 3] = [("larger", Lie::Larger), ("smaller", Lie::Smaller), ("zero", Lie::Zero)];
 
@@ -172,6 +187,15 @@ fn kind(name: &str, parameter: Option<&str>) -> Result<Kind, FaultError> {
         "udp-drop" => Kind::UdpDrop(given.percent(20)?),
         "udp-duplicate" => given.nothing(Kind::UdpDuplicate)?,
         "udp-reorder" => given.nothing(Kind::UdpReorder)?,
+        "punch" => Kind::Punch { after: given.choice(&[("before", false), ("after", true)], false)? },
+        "ignore-disable" => given.nothing(Kind::IgnoreDisable)?,
+        "event-lost" => given.nothing(Kind::EventLost)?,
+        "event-twice" => given.nothing(Kind::EventTwice)?,
+        "event-late" => Kind::EventLate(given.time(Duration::from_millis(500))?),
+        "event-garbage" => given.nothing(Kind::EventGarbage)?,
+        "event-abbreviated" => given.nothing(Kind::EventAbbreviated)?,
+        "event-batch" => Kind::EventBatch(given.number(3)?),
+        "no-buffer" => Kind::NoBuffer(given.choice(&REFUSALS, Command::ACK_ERROR)?),
         "lying-counts" => Kind::LyingCounts(given.choice(&LIES, Lie::Zero)?),
         "lying-size-word" => Kind::Table(Warp::SizeWord(given.choice(&LIES, Lie::Larger)?)),
         "impossible-dates" => Kind::Table(Warp::ImpossibleDates(given.number(10)?)),
@@ -302,6 +326,18 @@ fn write_kind(kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Kind::UdpDrop(percent) => format!("udp-drop:{percent}"),
         Kind::UdpDuplicate => "udp-duplicate".to_owned(),
         Kind::UdpReorder => "udp-reorder".to_owned(),
+        Kind::Punch { after } => format!("punch:{}", if after { "after" } else { "before" }),
+        Kind::IgnoreDisable => "ignore-disable".to_owned(),
+        Kind::EventLost => "event-lost".to_owned(),
+        Kind::EventTwice => "event-twice".to_owned(),
+        Kind::EventLate(time) => format!("event-late:{}", ms(time)),
+        Kind::EventGarbage => "event-garbage".to_owned(),
+        Kind::EventAbbreviated => "event-abbreviated".to_owned(),
+        Kind::EventBatch(count) => format!("event-batch:{count}"),
+        Kind::NoBuffer(code) => {
+            let name = REFUSALS.iter().find(|(_, known)| *known == code).map_or("", |(name, _)| *name);
+            format!("no-buffer:{name}")
+        }
         Kind::LyingCounts(way) => format!("lying-counts:{}", lie(way)),
         Kind::Table(Warp::SizeWord(way)) => format!("lying-size-word:{}", lie(way)),
         Kind::Table(Warp::ImpossibleDates(every)) => format!("impossible-dates:{every}"),

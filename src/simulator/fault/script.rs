@@ -26,6 +26,16 @@ pub(crate) enum Step {
     Reboot(Duration),
 }
 
+impl Step {
+    /// Bytes that it sends.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Send(bytes) | Self::Pieces { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// A packet and what strikes at it.
 #[derive(Debug)]
 pub(super) struct Frame {

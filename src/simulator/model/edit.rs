@@ -8,7 +8,8 @@ use super::{DeviceModel, Exchange};
 use crate::simulator::config::Config;
 use crate::simulator::device_clock::{DeviceClock, date_time};
 use crate::simulator::outgoing::Outgoing;
-use crate::simulator::population::{stored_punch, stored_user};
+use crate::simulator::population::stored_user;
+use crate::simulator::punch_log::Log;
 use crate::simulator::tables::{Operation, Template};
 use crate::wire::bytes::Reader;
 use crate::wire::clock_word::ClockWord;
@@ -56,11 +57,32 @@ impl DeviceModel {
         *Arc::make_mut(&mut self.users).rows_mut() = kept.map(|user| stored_user(user, layout)).collect();
     }
 
-    /// Replaces the whole log.
+    /// Replaces the whole log; of more than it can hold, the last ones.
     pub(crate) fn set_punches(&mut self, punches: &[Punch]) {
-        let layout = self.traits.punches;
-        *Arc::make_mut(&mut self.punches).rows_mut() =
-            punches.iter().map(|punch| stored_punch(punch, layout)).collect();
+        let kept = punches.iter().skip(punches.len().saturating_sub(self.log_capacity));
+        self.punches = Log::new(self.traits.punches, kept.copied());
+    }
+
+    /// How many records the log can hold, and how many of the oldest give way at once when it is full.
+    pub(crate) fn set_log_capacity(&mut self, records: usize, block: usize) {
+        (self.log_capacity, self.wrap_block) = (records.max(1), block);
+        self.wrap(self.punches.len().saturating_sub(self.log_capacity));
+    }
+
+    /// The oldest records give way.
+    pub(crate) fn wrap(&mut self, records: usize) {
+        self.punches.drop_oldest(records);
+    }
+
+    /// Somebody clears the log in the device's menu.
+    pub(crate) fn clear_log(&mut self, now: Instant) {
+        self.punches.clear();
+        self.counters.clears += 1;
+        self.log_operation(Operation::CLEAR_LOG, now);
+    }
+
+    pub(crate) fn damage_record(&mut self, index: usize, bytes: &[u8]) -> bool {
+        self.punches.damage(index, bytes)
     }
 
     pub(super) fn delete_user(&mut self, ex: Exchange, payload: &[u8], out: &mut Vec<Outgoing>) {
@@ -133,7 +155,7 @@ impl DeviceModel {
         }
         let clears = |table: u8| kind.is_none() || kind == Some(table);
         if clears(ATTENDANCE) {
-            Arc::make_mut(&mut self.punches).rows_mut().clear();
+            self.punches.clear();
         }
         if clears(TEMPLATES) || clears(USERS) {
             Arc::make_mut(&mut self.templates).rows_mut().clear();

@@ -3,12 +3,10 @@
 //! An event that is not acknowledged is sent once more, then given up. Events are never a substitute for the
 //! log: every punch is in the log first.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{DeviceModel, Exchange};
 use crate::simulator::outgoing::{Body, Outgoing, Peer, Role};
-use crate::simulator::population::stored_punch;
 use crate::wire::bytes::Reader;
 use crate::wire::clock_word::PossibleTime;
 use crate::wire::command::Command;
@@ -25,6 +23,14 @@ pub(super) struct Pending {
     event: Outgoing,
     /// When it is sent again.
     due: Instant,
+}
+
+/// Somebody at the device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verified {
+    pub(crate) user_id: UserId,
+    pub(crate) punch_state: u8,
+    pub(crate) verify_mode: u8,
 }
 
 impl DeviceModel {
@@ -44,65 +50,72 @@ impl DeviceModel {
         self.counters.event_acks += u64::from(acknowledged.is_some());
     }
 
-    /// Somebody stands before the device and is verified: a record at the device's present, and its events.
-    ///
-    /// `None` while the device is disabled: nobody can punch then.
-    pub(crate) fn punch(
-        &mut self,
-        user_id: UserId,
-        punch_state: u8,
-        verify_mode: u8,
-        now: Instant,
-        out: &mut Vec<Outgoing>,
-    ) -> Option<Punch> {
-        if self.is_disabled(now) {
-            return None;
-        }
+    /// Somebody stands before the device and is verified: a record at the device's present. A full log loses its
+    /// oldest records.
+    pub(crate) fn record(&mut self, who: Verified, now: Instant) -> Punch {
+        let Verified { user_id, punch_state, verify_mode } = who;
         let uid = self.uid_of(&user_id);
-        let time = self.clock.word(now);
-        let punch = Punch { user_id, uid, time, punch_state, verify_mode, work_code: 0 };
-        let stored = stored_punch(&punch, self.traits.punches);
-        Arc::make_mut(&mut self.punches).push(stored);
-        let payload = event_payload(self.traits.event, &punch);
-        let repeat = self.event_repeat;
+        let punch =
+            Punch { user_id, uid, time: self.clock.word(now), punch_state, verify_mode, work_code: 0 };
+        if self.punches.len() >= self.log_capacity {
+            self.punches.drop_oldest(self.wrap_block.max(1));
+        }
+        self.punches.push(&punch);
+        self.counters.punches += 1;
+        punch
+    }
+
+    /// The payload that tells of a punch.
+    pub(crate) fn told(&self, punch: &Punch) -> Vec<u8> {
+        event_payload(self.traits.event, &self.named(punch))
+    }
+
+    /// Tells every session that registered, after this long.
+    pub(crate) fn tell(&mut self, payload: &[u8], after: Duration, now: Instant) {
         for (peer, session) in &mut self.sessions {
             if session.mask & u32::from(ATTLOG) == 0 {
                 continue;
             }
-            let event = event(*peer, ATTLOG, payload.clone());
-            if let Some(repeat) = repeat {
+            let (event, due) = (event(*peer, ATTLOG, payload.to_vec()), now + after);
+            if let Some(repeat) = self.event_repeat {
                 if session.unacknowledged.len() >= PENDING_CEILING {
                     session.unacknowledged.pop_front();
                 }
-                session.unacknowledged.push_back(Pending { event: event.clone(), due: now + repeat });
+                session.unacknowledged.push_back(Pending { event: event.clone(), due: due + repeat });
             }
-            self.counters.events += 1;
-            out.push(event);
+            self.untold.push(Pending { event, due });
         }
-        Some(stored)
     }
 
-    /// Sends again what was not acknowledged in time.
-    pub(crate) fn repeat_events(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
+    /// The events that are due: those not sent yet, and those that were not acknowledged in time.
+    pub(crate) fn due_events(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
+        let before = out.len();
+        let (mut due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.untold).into_iter().partition(|pending| pending.due <= now);
+        self.untold = later;
+        due.sort_by_key(|pending| pending.due);
+        out.extend(due.into_iter().map(|pending| pending.event));
         for session in self.sessions.values_mut() {
             while session.unacknowledged.front().is_some_and(|pending| pending.due <= now) {
-                if let Some(pending) = session.unacknowledged.pop_front() {
-                    self.counters.events += 1;
-                    out.push(pending.event);
-                }
+                out.extend(session.unacknowledged.pop_front().map(|pending| pending.event));
             }
+        }
+        for event in out.iter().skip(before) {
+            self.counters.events += 1;
+            self.counters.sent(Command::REG_EVENT, event.length());
         }
     }
 
-    /// When [`DeviceModel::repeat_events`] has something to do.
-    pub(crate) fn next_repeat(&self) -> Option<Instant> {
-        self.sessions.values().filter_map(|session| Some(session.unacknowledged.front()?.due)).min()
+    /// When [`DeviceModel::due_events`] has something to do.
+    pub(crate) fn next_event(&self) -> Option<Instant> {
+        let waiting = self.sessions.values().filter_map(|session| session.unacknowledged.front());
+        waiting.chain(&self.untold).map(|pending| pending.due).min()
     }
 
     /// An event that tells nothing new: the last punch once more, or a finger if there is none.
     pub(crate) fn stray_event(&self, peer: Peer) -> Outgoing {
-        match self.punches.rows().last() {
-            Some(punch) => event(peer, ATTLOG, event_payload(self.traits.event, &self.named(punch))),
+        match self.punches.last() {
+            Some(punch) => event(peer, ATTLOG, self.told(&punch)),
             None => event(peer, FINGER, Vec::new()),
         }
     }

@@ -12,6 +12,8 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use events::Verified;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ use super::fault::Warp;
 use super::outgoing::{Body, Outgoing, Peer, Role};
 use super::population::Population;
 use super::profile::Traits;
+use super::punch_log::Log;
 use super::tables::{Operation, Table, Template};
 use crate::wire::bytes::Reader;
 use crate::wire::comm_key::CommKey;
@@ -42,7 +45,9 @@ pub(crate) struct DeviceModel {
     event_repeat: Option<Duration>,
     clock: DeviceClock,
     users: Arc<Table<User>>,
-    punches: Arc<Table<Punch>>,
+    punches: Log,
+    log_capacity: usize,
+    wrap_block: usize,
     templates: Arc<Table<Template>>,
     operations: Table<Operation>,
     options: BTreeMap<String, String>,
@@ -50,10 +55,16 @@ pub(crate) struct DeviceModel {
     next_session: u16,
     disabled: Disabled,
     counters: Counters,
+    /// Events that are not sent yet.
+    untold: Vec<events::Pending>,
     /// What a fault does to the images of tables; empty on an honest device.
     pub(crate) warps: Vec<Warp>,
     /// Whether a packet of an unknown session is answered with 2005 instead of silence.
     pub(crate) answers_strangers: bool,
+    /// Whether disabling is acknowledged and has no effect this time.
+    pub(crate) ignores_disabling: bool,
+    /// What is answered to the request that prepares a table, if that is refused.
+    pub(crate) refuses_buffer: Option<Command>,
 }
 
 /// What is the same for the whole life of a device and different for each.
@@ -61,12 +72,13 @@ pub(crate) struct DeviceModel {
 pub(crate) struct Identity {
     /// Counts from 1.
     pub(crate) number: usize,
+    pub(crate) serial_number: String,
     pub(crate) address: std::net::SocketAddr,
 }
 
 impl Identity {
-    pub(crate) fn serial_number(&self) -> String {
-        format!("SIM{:010}", self.number)
+    pub(crate) fn new(number: usize, address: std::net::SocketAddr) -> Self {
+        Self { number, serial_number: format!("SIM{number:010}"), address }
     }
 }
 
@@ -128,7 +140,9 @@ impl DeviceModel {
             event_repeat: config.event_repeat,
             clock,
             users: Arc::clone(&population.users),
-            punches: Arc::clone(&population.punches),
+            punches: population.punches.clone(),
+            log_capacity: config.log_capacity.max(population.punches.len()),
+            wrap_block: config.wrap_block,
             templates: Arc::clone(&population.templates),
             operations: Table::new((), vec![Operation { code: Operation::POWER_ON, time: clock.word(now) }]),
             options: BTreeMap::new(),
@@ -136,8 +150,11 @@ impl DeviceModel {
             next_session: config.first_session.unwrap_or(first),
             disabled: Disabled::No,
             counters: Counters::default(),
+            untold: Vec::new(),
             warps: Vec::new(),
             answers_strangers: false,
+            ignores_disabling: false,
+            refuses_buffer: None,
             identity,
         }
     }
@@ -183,6 +200,9 @@ impl DeviceModel {
             }
             Command::ENABLEDEVICE => {
                 self.disabled = Disabled::No;
+                ex.say(Command::ACK_OK, out);
+            }
+            Command::DISABLEDEVICE if self.ignores_disabling || !self.traits.heeds_disabling => {
                 ex.say(Command::ACK_OK, out);
             }
             Command::DISABLEDEVICE => {
@@ -233,7 +253,10 @@ impl DeviceModel {
             Command::CLEAR_ATTLOG => self.clear(ex, &[edit::ATTENDANCE], now, out),
             CLEAR_OPLOG => self.clear(ex, &[edit::OPERATIONS], now, out),
             Command::CLEAR_DATA => self.clear(ex, payload, now, out),
-            Command::DATA_WRRQ if self.traits.buffered => self.prepare(ex, payload, out),
+            Command::DATA_WRRQ if self.traits.buffered => match self.refuses_buffer {
+                Some(code) => ex.say(code, out),
+                None => self.prepare(ex, payload, out),
+            },
             Command::DATA_RDY if self.traits.buffered => self.read_chunk(ex, payload, out),
             Command::FREE_DATA => self.free(ex, out),
             Command::USERTEMP_RRQ
@@ -251,6 +274,13 @@ impl DeviceModel {
         Effect::Nothing
     }
 
+    /// Takes back what faults have done to the next answers.
+    pub(crate) fn heal(&mut self) {
+        self.warps.clear();
+        self.ignores_disabling = false;
+        self.refuses_buffer = None;
+    }
+
     /// Forgets a conversation: its connection is gone.
     pub(crate) fn forget(&mut self, peer: Peer) {
         self.sessions.remove(&peer);
@@ -259,13 +289,18 @@ impl DeviceModel {
     /// Forgets everything that a restart forgets.
     pub(crate) fn restart(&mut self, now: Instant) {
         self.sessions.clear();
+        self.untold.clear();
         self.disabled = Disabled::No;
         self.counters.restarts += 1;
         self.operations.push(Operation { code: Operation::POWER_ON, time: self.clock.word(now) });
     }
 
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
+    pub(crate) fn serial_number(&self) -> &str {
+        &self.identity.serial_number
+    }
+
+    pub(crate) fn set_serial_number(&mut self, serial_number: String) {
+        self.identity.serial_number = serial_number;
     }
 
     pub(crate) fn traits(&self) -> Traits {
@@ -284,8 +319,13 @@ impl DeviceModel {
         self.users.rows()
     }
 
-    pub(crate) fn punches(&self) -> &[Punch] {
-        self.punches.rows()
+    pub(crate) fn punches(&self) -> impl Iterator<Item = Punch> + '_ {
+        self.punches.punches()
+    }
+
+    /// The last punch as a client should read it.
+    pub(crate) fn last_punch(&self) -> Option<Punch> {
+        self.punches.last()
     }
 
     pub(crate) fn session_count(&self) -> usize {

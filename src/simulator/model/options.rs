@@ -15,7 +15,6 @@ const VALUE_CEILING: usize = 256;
 
 pub(super) const USER_CAPACITY: u32 = 10_000;
 pub(super) const TEMPLATE_CAPACITY: u32 = 6000;
-const PUNCH_CAPACITY: u32 = 200_000;
 
 impl DeviceModel {
     pub(super) fn read_option(&self, ex: Exchange, payload: &[u8], out: &mut Vec<Outgoing>) {
@@ -52,7 +51,7 @@ impl DeviceModel {
         let [.., high, low] = number.to_be_bytes();
         let full = self.traits.users != UserLayout::Compact;
         let text = match name {
-            "~SerialNumber" => self.identity.serial_number(),
+            "~SerialNumber" => self.identity.serial_number.clone(),
             "~DeviceName" => self.traits.name.to_owned(),
             "~Platform" => self.traits.platform.to_owned(),
             "MAC" => format!("00:17:61:00:{high:02x}:{low:02x}"),
@@ -82,10 +81,10 @@ impl DeviceModel {
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let users = count(self.users.rows().len());
         let templates = count(self.templates.rows().len());
-        let punches = count(self.punches.rows().len());
+        let punches = count(self.punches.len());
         let user_capacity = users.max(USER_CAPACITY);
         let template_capacity = templates.max(TEMPLATE_CAPACITY);
-        let punch_capacity = punches.max(PUNCH_CAPACITY);
+        let punch_capacity = count(self.log_capacity);
         let capacities = FreeSizes {
             fingerprint_capacity: Some(template_capacity),
             user_capacity: Some(user_capacity),
@@ -109,7 +108,7 @@ impl DeviceModel {
             passwords: Some(of(&|user| !user.password.expose().is_empty())),
             fingerprints_free: Some(template_capacity - templates),
             users_free: Some(user_capacity - users),
-            punches_free: Some(punch_capacity - punches),
+            punches_free: Some(punch_capacity.saturating_sub(punches)),
             ..capacities
         }
     }

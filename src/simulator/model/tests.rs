@@ -23,7 +23,7 @@ fn bench(config: Config) -> Bench {
     let now = Instant::now();
     let present = jiff::civil::date(2026, 7, 14).at(8, 0, 0, 0);
     let population = Population::generate(&config, present);
-    let identity = Identity { number: 7, address: "127.0.0.1:4370".parse().unwrap() };
+    let identity = Identity::new(7, "127.0.0.1:4370".parse().unwrap());
     let clock = DeviceClock::showing(present, now);
     let model = DeviceModel::new(&config, identity, &population, clock, now);
     let mut bench = Bench { model, peer: Peer::Tcp(0), session: 0, now, out: Vec::new() };
@@ -187,7 +187,7 @@ fn tables_are_cleared_one_by_one_or_all_at_once() {
         let mut bench = tft();
         assert_eq!(bench.code(command, payload), 2000);
         let model = &bench.model;
-        let rows = (model.users().len(), model.punches().len(), model.templates.rows().len());
+        let rows = (model.users().len(), model.punches().count(), model.templates.rows().len());
         assert_eq!(rows, left, "{command} {payload:?}");
     }
     assert_eq!(tft().code(14, &[9]), 2001);
@@ -279,35 +279,84 @@ fn users_and_templates_are_uploaded_in_one_block() {
     assert_eq!(bench.code(1500, &u32::MAX.to_le_bytes()), 2001, "beyond the ceiling");
 }
 
+impl Bench {
+    fn punch(&mut self) -> Punch {
+        let user_id = self.model.users()[0].user_id;
+        let who = Verified { user_id, punch_state: 0, verify_mode: 1 };
+        self.model.record(who, self.now)
+    }
+
+    fn tell(&mut self, after: Duration) {
+        let payload = self.model.told(&self.model.last_punch().unwrap());
+        self.model.tell(&payload, after, self.now);
+    }
+}
+
 #[test]
 fn an_unacknowledged_event_is_repeated_once() {
     let mut bench = tft();
     assert_eq!(bench.code(500, &1u32.to_le_bytes()), 2000);
     let mut out = Vec::new();
-    let user_id = bench.model.users()[0].user_id;
-    assert!(bench.model.punch(user_id, 0, 1, bench.now, &mut out).is_some());
-    let due = bench.model.next_repeat().unwrap();
-    assert_eq!(due, bench.now + Duration::from_secs(5));
-    bench.model.repeat_events(due, &mut out);
-    bench.model.repeat_events(due + Duration::from_secs(60), &mut out);
-    assert_eq!((out.len(), bench.model.next_repeat()), (2, None));
+    bench.punch();
+    bench.tell(Duration::ZERO);
+    assert_eq!(bench.model.next_event(), Some(bench.now));
+    bench.model.due_events(bench.now, &mut out);
+    let due = bench.model.next_event().unwrap();
+    assert_eq!((out.len(), due), (1, bench.now + Duration::from_secs(5)));
+    bench.model.due_events(due, &mut out);
+    bench.model.due_events(due + Duration::from_secs(60), &mut out);
+    assert_eq!((out.len(), bench.model.next_event()), (2, None));
+    assert_eq!(bench.model.counters().bytes(500), 2 * 48);
     assert_eq!(bench.code(500, &[0; 4]), 2000);
-    assert!(bench.model.punch(user_id, 0, 1, bench.now, &mut out).is_some());
-    assert_eq!(out.len(), 2, "nobody wants events any more");
+    bench.punch();
+    bench.tell(Duration::ZERO);
+    assert_eq!(bench.model.next_event(), None, "nobody wants events any more");
 }
 
 #[test]
-fn nobody_punches_at_a_disabled_device() {
+fn a_late_event_does_not_overtake_and_is_not_overtaken_by_its_repetition() {
     let mut bench = tft();
-    let user_id = bench.model.users()[0].user_id;
-    let punches = |bench: &mut Bench| bench.model.punch(user_id, 0, 1, bench.now, &mut Vec::new()).is_some();
+    assert_eq!(bench.code(500, &1u32.to_le_bytes()), 2000);
+    bench.punch();
+    bench.tell(Duration::from_secs(9));
+    let mut out = Vec::new();
+    bench.model.due_events(bench.now + Duration::from_secs(8), &mut out);
+    assert!(out.is_empty());
+    bench.model.due_events(bench.now + Duration::from_secs(9), &mut out);
+    assert_eq!(out.len(), 1);
+    assert_eq!(bench.model.next_event(), Some(bench.now + Duration::from_secs(14)));
+}
+
+#[test]
+fn a_disabled_device_takes_no_input_unless_it_ignores_that() {
+    let mut bench = tft();
     assert_eq!(bench.code(1003, &3u32.to_le_bytes()), 2000);
-    assert!(!punches(&mut bench));
+    assert!(bench.model.is_disabled(bench.now));
     bench.now += Duration::from_secs(3);
-    assert!(punches(&mut bench), "three seconds have passed");
+    assert!(!bench.model.is_disabled(bench.now), "three seconds have passed");
     assert_eq!(bench.code(1003, &[]), 2000);
     assert_eq!(bench.code(1001, &[]), 2000, "disabled outlives the session");
-    assert!(!punches(&mut bench));
+    assert!(bench.model.is_disabled(bench.now));
+    let mut newer = self::bench(Config { profile: Profile::Vl49, ..Config::default() });
+    assert_eq!(newer.code(1003, &[]), 2000);
+    assert!(!newer.model.is_disabled(newer.now));
+}
+
+#[test]
+fn a_full_log_loses_its_oldest_records_one_by_one_or_in_blocks() {
+    for (block, left) in [(1, 100), (10, 91)] {
+        let config =
+            Config { users: 5, punches: 100, log_capacity: 100, wrap_block: block, ..Config::default() };
+        let mut bench = self::bench(config);
+        let before: Vec<_> = bench.model.punches().collect();
+        let punch = bench.punch();
+        let after: Vec<_> = bench.model.punches().collect();
+        assert_eq!(after.len(), left);
+        assert_eq!(after[..left - 1], before[block..], "block {block}");
+        assert_eq!((after[left - 1].time, after[left - 1].user_id), (punch.time, punch.user_id));
+        let sizes = FreeSizes::parse(&bench.given(50, &[]));
+        assert_eq!((sizes.punches, sizes.punch_capacity), (Some(left as u32), Some(100)));
+    }
 }
 
 #[test]

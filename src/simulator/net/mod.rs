@@ -76,18 +76,24 @@ impl Shared {
         let mut state = lock(&self.state);
         let State { model, faults } = &mut *state;
         if faults.is_empty() && self.latency.is_zero() {
-            return Outcome::Plain(model.handle(peer, packet, now, answer));
+            let effect = model.handle(peer, packet, now, answer);
+            let bytes = answer.iter().map(Outgoing::length).sum();
+            model.counters_mut().sent(packet.command, bytes);
+            return Outcome::Plain(effect);
         }
         if faults.before(peer, packet.command, model) == Before::Ignore {
             return Outcome::Plain(Effect::Nothing);
         }
+        faults.intrude(packet.command, false, model, now);
         let effect = model.handle(peer, packet, now, answer);
+        faults.intrude(packet.command, true, model, now);
         let mut steps = Vec::new();
         if !self.latency.is_zero() && !answer.is_empty() {
             steps.push(Step::Wait(self.latency));
         }
         let answer = std::mem::take(answer);
         steps.extend(faults.script(peer, packet.command, answer, model));
+        model.counters_mut().sent(packet.command, steps.iter().map(Step::length).sum());
         Outcome::Script(steps, effect)
     }
 }
@@ -103,8 +109,8 @@ pub(crate) struct ShardLink {
 /// What a handle asks of a thread; devices by their place.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Send these events.
-    Send(usize, Vec<Outgoing>),
+    /// Send the events that are due.
+    Tell(usize),
     /// Look at the faults anew.
     Settle(usize),
     /// Close everything, be away, come back.

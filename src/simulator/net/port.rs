@@ -25,8 +25,8 @@ pub(super) struct Port {
     /// Connections to ourselves that fill the queue of a black hole.
     fillers: Vec<Socket>,
     pub(super) filler_addresses: HashSet<SocketAddr>,
-    /// When the device looks for events to repeat, if that is set.
-    pub(super) repeat: Option<Instant>,
+    /// When the device looks for events to send, if that is set.
+    pub(super) tells_at: Option<Instant>,
 }
 
 /// What happens to whoever knocks.
@@ -69,7 +69,7 @@ impl Port {
             connections: HashSet::new(),
             fillers: Vec::new(),
             filler_addresses: HashSet::new(),
-            repeat: None,
+            tells_at: None,
         }
     }
 

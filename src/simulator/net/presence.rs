@@ -18,8 +18,17 @@ use crate::simulator::outgoing::{Outgoing, Peer};
 const LAST_WORD: Duration = Duration::from_millis(100);
 
 impl Shard {
+    /// Sends the events that are due, and sees to it that the others are sent in time.
+    pub(super) fn tell(&mut self, place: usize, now: Instant) {
+        let Some(port) = self.ports.get(place) else { return };
+        let mut events = Vec::new();
+        lock(&port.shared.state).model.due_events(now, &mut events);
+        self.send(place, &events, now);
+        self.arm_events(place);
+    }
+
     /// Sends packets that nobody asked for.
-    pub(super) fn send(&mut self, place: usize, packets: &[Outgoing], now: Instant) {
+    fn send(&mut self, place: usize, packets: &[Outgoing], now: Instant) {
         let Some(port) = self.ports.get(place) else { return };
         let mut numbers = std::collections::HashMap::new();
         for key in &port.connections {
@@ -107,12 +116,12 @@ impl Shard {
         }
     }
 
-    pub(super) fn arm_repeat(&mut self, place: usize) {
+    pub(super) fn arm_events(&mut self, place: usize) {
         let Some(port) = self.ports.get_mut(place) else { return };
-        let due = lock(&port.shared.state).model.next_repeat();
-        if let Some(due) = due.filter(|due| port.repeat.is_none_or(|set| *due < set)) {
-            port.repeat = Some(due);
-            self.timers.set(due, Due::Repeat(place));
+        let due = lock(&port.shared.state).model.next_event();
+        if let Some(due) = due.filter(|due| port.tells_at.is_none_or(|set| *due < set)) {
+            port.tells_at = Some(due);
+            self.timers.set(due, Due::Tell(place));
         }
     }
 }

@@ -9,7 +9,6 @@ use super::connection::Connection;
 use super::port::Port;
 use super::timers::{Due, Timers};
 use super::{Bound, Order, ShardLink, Shared};
-use crate::base::lock::lock;
 use crate::base::readiness::{Interest, Readiness, Ready, ReadyList};
 use crate::simulator::outgoing::Outgoing;
 
@@ -104,10 +103,7 @@ impl Shard {
 
     fn carry_out(&mut self, order: Order, now: Instant) {
         match order {
-            Order::Send(place, packets) => {
-                self.send(place, &packets, now);
-                self.arm_repeat(place);
-            }
+            Order::Tell(place) => self.tell(place, now),
             Order::Settle(place) => self.settle(place, now),
             Order::Reboot(place, away) => self.reboot(place, away, now),
             Order::Drop(place, how) => self.drop_connections(place, how),
@@ -135,13 +131,10 @@ impl Shard {
             },
             Due::Datagram(place, to, bytes) => self.send_datagram(place, to, &bytes),
             Due::Settle(place) => self.settle(place, now),
-            Due::Repeat(place) => {
+            Due::Tell(place) => {
                 let Some(port) = self.ports.get_mut(place) else { return };
-                port.repeat = None;
-                let mut packets = Vec::new();
-                lock(&port.shared.state).model.repeat_events(now, &mut packets);
-                self.send(place, &packets, now);
-                self.arm_repeat(place);
+                port.tells_at = None;
+                self.tell(place, now);
             }
             Due::Reboot(place, away) => self.reboot(place, away, now),
         }

@@ -142,7 +142,7 @@ impl Shard {
             return true;
         }
         let mut effect = Effect::Nothing;
-        let mut repeats = false;
+        let mut intruded = false;
         loop {
             let outcome = match connection.buffer.next_packet(Checksums::Strict) {
                 Ok(None) => break,
@@ -161,13 +161,13 @@ impl Shard {
                 Outcome::Script(steps, then) => {
                     steps.into_iter().for_each(|step| connection.push(step));
                     effect = if effect == Effect::Nothing { then } else { effect };
-                    repeats = true;
+                    intruded = true;
                 }
             }
         }
         connection.buffer.shrink();
-        if repeats {
-            self.arm_repeat(connection.device);
+        if intruded {
+            self.arm_events(connection.device);
         }
         self.take_effect(connection.device, effect, now);
         true

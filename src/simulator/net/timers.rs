@@ -14,8 +14,8 @@ pub(super) enum Due {
     Datagram(usize, SocketAddr, Vec<u8>),
     /// A device looks whether it is here.
     Settle(usize),
-    /// A device looks for events to repeat.
-    Repeat(usize),
+    /// A device looks for events to send.
+    Tell(usize),
     /// A device goes away for this long.
     Reboot(usize, Duration),
 }

@@ -49,6 +49,7 @@ impl Shard {
                 Outcome::Script(steps, effect) => {
                     self.play_datagrams(place, from, steps, now);
                     self.take_effect(place, effect, now);
+                    self.arm_events(place);
                 }
             }
         }

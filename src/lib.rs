@@ -11,6 +11,7 @@
 //! | [`config`] | typed settings: file → environment → flags, each with its default and its ceiling |
 //! | [`http`] | requests in, answers out |
 //! | [`ops`] | health verdict, systemd, signals, logging |
+//! | [`delivery`] | webhooks: the journal plus a cursor for each subscription |
 //! | [`journal`] | no punch lost, none twice: reading logs, hearing events |
 //! | [`registry`] | who may talk to which device, now |
 //! | [`store`] | what is remembered: SQLite, PostgreSQL, somebody else's table |
@@ -57,6 +58,7 @@ pub mod app;
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod delivery;
 pub mod device;
 pub mod dialog;
 pub mod http;

@@ -685,8 +685,17 @@ fn attempts_move_the_cursor_and_only_the_last_ones_are_kept(site: &Site) {
     assert_eq!(note(attempt(4, None), Some((17, 20)), None), Ok((20, 0, true, None)));
     assert_eq!(note(attempt(5, None), Some((17, 30)), None).unwrap().0, 20, "a replay meanwhile wins");
     assert_eq!(note(attempt(6, None), Some((20, 19)), None).unwrap().0, 20, "never backwards");
+    let passed = |from, to| {
+        journal.write(soon(), move |backend| {
+            backend.move_cursor(id, from, to)?;
+            Ok(backend.webhooks()?.first().map(|webhook| (webhook.cursor, webhook.failures)))
+        })
+    };
+    assert_eq!(passed(20, 25), Ok(Some((25, 0))), "rows that are not wanted are passed over");
+    assert_eq!(passed(20, 30), Ok(Some((25, 0))));
+    assert_eq!(passed(25, 24), Ok(Some((25, 0))));
     let gone = Some("gone".to_owned());
-    assert_eq!(note(attempt(7, Some("410")), None, Some("gone")), Ok((20, 1, false, gone)));
+    assert_eq!(note(attempt(7, Some("410")), None, Some("gone")), Ok((25, 1, false, gone)));
     let on = WebhookPatch { enabled: Some(true), ..WebhookPatch::default() };
     let on = journal.write(soon(), move |backend| backend.update_webhook(id, &on, 0)).unwrap().unwrap();
     assert_eq!((on.failures, on.disabled_because), (0, None), "switching on forgets");

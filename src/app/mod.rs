@@ -20,6 +20,7 @@ use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
 use crate::base::secret::Secret;
 use crate::config::{Settings, Token};
+use crate::delivery::Deliveries;
 use crate::http::acceptor::{self, Acceptor};
 use crate::http::engine::Engine;
 use crate::http::gateway::Gateway;
@@ -75,6 +76,12 @@ pub enum StartError {
     /// The store.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
+    /// The authorities that vouch for receivers of webhooks.
+    #[error("webhooks.ca_file: {source}")]
+    Webhooks {
+        /// What is wrong with them.
+        source: io::Error,
+    },
     /// The operating system refuses a thread or a socket.
     #[error("the operating system refuses: {0}")]
     System(#[from] io::Error),
@@ -108,6 +115,9 @@ impl App {
         let streams = Streams::start(settings.http.streams)?;
         let store = Store::open(translate::store(settings), Arc::clone(&clock), &liveness)?;
         let journal = Journal::open(&translate::journal(settings), Arc::clone(&clock), &liveness)?;
+        let told = translate::deliveries(settings);
+        let deliveries = Deliveries::start(Arc::clone(&journal), told, Arc::clone(&clock), &liveness)
+            .map_err(|source| StartError::Webhooks { source })?;
         let recorded = Arc::clone(&store);
         let registry = Registry::start(
             translate::registry(settings),
@@ -135,6 +145,7 @@ impl App {
             store,
             journal,
             collector,
+            deliveries,
             clock,
             alarms,
             followers: translate::followers(settings),
@@ -235,6 +246,7 @@ impl App {
         self.gateway.registry.stop(deadline);
         // Nothing more will come; whoever follows or waits would keep the acceptor from ending.
         self.gateway.journal.feed().close();
+        self.gateway.deliveries.stop(deadline);
         self.acceptor.stop(deadline);
         self.engine.stop();
         for worker in self.http_workers {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{Attach, AttachSource, Settings};
+use crate::delivery::DeliverySettings;
 use crate::device::SessionSettings;
 use crate::dialog::line::Matching;
 use crate::http::acceptor::Limits;
@@ -82,6 +83,17 @@ pub(super) fn store(settings: &Settings) -> StoreSettings {
         (Some(url), Some(attach)) => Place::Attached { url: url.clone(), attach: Box::new(attached(attach)) },
     };
     StoreSettings { gather: GATHER, ..StoreSettings::new(&settings.state_dir, place) }
+}
+
+pub(super) fn deliveries(settings: &Settings) -> DeliverySettings {
+    let from = settings.webhooks.clone();
+    DeliverySettings {
+        allow_private_addresses: from.allow_private_addresses,
+        ca_file: from.ca_file,
+        timeout: from.timeout,
+        back_off_first: from.back_off_first,
+        back_off_cap: from.back_off_cap,
+    }
 }
 
 pub(super) fn journal(settings: &Settings) -> JournalSettings {

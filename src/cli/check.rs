@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Exit, print};
 use crate::config::{ConfigError, Explained, Settings, Sources};
-use crate::ops::limits::{FixedNumbers, Needs, SESSIONS, UNIT_OPEN_FILES, UNIT_TASKS};
+use crate::ops::limits::{FixedNumbers, Needs, SESSIONS, UNIT_OPEN_FILES, UNIT_TASKS, WEBHOOKS};
 
 pub(super) fn check(sources: &Sources) -> Exit {
     match Settings::load(sources) {
@@ -31,6 +31,7 @@ pub fn fixed_numbers(settings: &Settings) -> FixedNumbers {
         device_workers: settings.sessions.workers,
         dials: settings.sessions.dials,
         sessions: SESSIONS,
+        webhooks: WEBHOOKS,
         postgres: settings.database_url.is_some(),
     }
 }

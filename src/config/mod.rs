@@ -17,6 +17,7 @@ mod sessions;
 mod sources;
 mod top;
 mod value;
+mod webhooks;
 
 pub use attach::{Attach, AttachSource, Columns, WriteBack};
 pub use error::{ConfigError, Problem};
@@ -26,3 +27,4 @@ pub use journal::Journal;
 pub use sessions::Sessions;
 pub use sources::{DEFAULT_FILE, Environment, Flags, Origin, Sources};
 pub use top::{Settings, Token};
+pub use webhooks::Webhooks;

@@ -15,6 +15,7 @@ use super::paths;
 use super::reader::{Found, Reader};
 use super::sessions::Sessions;
 use super::sources::{Origin, Sources};
+use super::webhooks::Webhooks;
 use crate::base::secret::Secret;
 
 /// Everything that can be set.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub http: Http,
     /// Section `[sessions]`.
     pub sessions: Sessions,
+    /// Section `[webhooks]`.
+    pub webhooks: Webhooks,
     /// Section `[journal]`.
     pub journal: Journal,
     /// Section `[attach]`: somebody else's table instead of our own. Only with PostgreSQL.
@@ -71,6 +74,7 @@ impl Settings {
         let http = Http::read(&mut from);
         let sessions = Sessions::read(&mut from);
         let attach = Attach::read(&mut from);
+        let webhooks = Webhooks::read(&mut from);
         let journal = Journal::read(&mut from, database_url.is_some(), attach.is_some());
         if attach.is_some() && database_url.is_none() {
             let setting = "database_url";
@@ -85,6 +89,7 @@ impl Settings {
             log: log.map(|found| found.value).unwrap_or_default(),
             http,
             sessions,
+            webhooks,
             journal,
             attach,
         };

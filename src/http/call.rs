@@ -99,6 +99,16 @@ impl Call {
         &self.headers
     }
 
+    /// The webhook that the path names; whether there is one is not known yet.
+    ///
+    /// # Errors
+    /// 404 when there cannot be one.
+    pub fn webhook(&self) -> Result<u64, Problem> {
+        let text = self.id.as_deref().unwrap_or_default();
+        let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        number.ok_or_else(|| Problem::no_webhook(text))
+    }
+
     /// The value of a query parameter.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {

@@ -8,6 +8,7 @@ use super::stream::Streams;
 use super::token::TokenCheck;
 use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
+use crate::delivery::Deliveries;
 use crate::journal::Collector;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -26,6 +27,8 @@ pub struct Gateway {
     pub journal: Arc<Journal>,
     /// Who fills it.
     pub collector: Arc<Collector>,
+    /// Who is told of it.
+    pub deliveries: Arc<Deliveries>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Deadlines.

@@ -43,9 +43,19 @@ impl Problem {
     /// No such device.
     #[must_use]
     pub fn no_device(id: &str) -> Self {
+        Self::none("device", id)
+    }
+
+    /// No such webhook.
+    #[must_use]
+    pub fn no_webhook(id: &str) -> Self {
+        Self::none("webhook", id)
+    }
+
+    fn none(what: &str, id: &str) -> Self {
         // What stands in the path is repeated only as far as an id could.
         let shown: String = id.chars().filter(|c| c.is_ascii_graphic()).take(DeviceId::CEILING).collect();
-        Self::new(404, "not_found", format!("There is no device {shown}."))
+        Self::new(404, "not_found", format!("There is no {what} {shown}."))
     }
 
     /// Adds a member.

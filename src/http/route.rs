@@ -34,7 +34,7 @@ const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 31] = [
+pub static ROUTES: [Route; 44] = [
     open("/healthz", api::health::alive),
     open("/readyz", api::health::ready),
     route("GET", "/api/v1/devices", api::devices::list),
@@ -71,6 +71,14 @@ pub static ROUTES: [Route; 31] = [
     route("GET", "/api/v1/devices/{id}/completeness", api::completeness::show),
     route("POST", "/api/v1/devices/{id}/restart", api::power::restart),
     route("POST", "/api/v1/devices/{id}/test-voice", api::power::test_voice),
+    route("GET", "/api/v1/webhooks", api::webhooks::list),
+    route("POST", "/api/v1/webhooks", api::webhooks::create),
+    route("GET", "/api/v1/webhooks/{id}", api::webhooks::one),
+    route("PATCH", "/api/v1/webhooks/{id}", api::webhooks::change),
+    route("DELETE", "/api/v1/webhooks/{id}", api::webhooks::delete),
+    route("POST", "/api/v1/webhooks/{id}/test", api::webhooks::test),
+    route("POST", "/api/v1/webhooks/{id}/replay", api::webhooks::replay),
+    route("GET", "/api/v1/webhooks/{id}/deliveries", api::webhooks::deliveries),
 ];
 
 /// Looks a request up.

@@ -27,6 +27,8 @@ pub struct FixedNumbers {
     pub dials: usize,
     /// Sessions at a time: the number of devices that room is made for.
     pub sessions: usize,
+    /// Webhooks at the most.
+    pub webhooks: usize,
     /// Whether there is PostgreSQL beside the embedded store.
     pub postgres: bool,
 }
@@ -46,6 +48,7 @@ impl FixedNumbers {
     pub fn needs(&self) -> Needs {
         // The acceptor keeps a few connections to the engine free for health requests from loopback.
         let upstream = self.max_in_flight + RESERVED_UPSTREAM;
+        let receivers = self.webhooks + WEBHOOK_TESTS;
         let threads = vec![
             ("main, signals, watchdog, spare", 4),
             ("acceptor", 1),
@@ -54,8 +57,13 @@ impl FixedNumbers {
             ("streams", self.streams),
             ("followers of the journal", self.followers),
             ("device workers", self.device_workers),
-            ("watcher, scheduler, dialer", 3),
+            ("watcher, collector, dialer", 3),
             ("embedded store: writer, reader", 2),
+            ("journal: writer, reader", 2),
+            (
+                "webhooks: supervisor, one for each and for each test, as many name look-ups",
+                1 + 2 * receivers,
+            ),
             (
                 "PostgreSQL: store, pool, listener, undertaker, name look-ups",
                 if self.postgres { 12 } else { 0 },
@@ -70,6 +78,8 @@ impl FixedNumbers {
             ("sessions", self.sessions),
             ("connection attempts", self.dials),
             ("embedded store: database, log and index for each connection", 16),
+            ("journal: database, log and index for each connection", 16),
+            ("webhooks: a connection and a name look-up for each and for each test", 2 * receivers),
             ("PostgreSQL: 4 for each connection", if self.postgres { 4 * 6 } else { 0 }),
         ];
         Needs { threads, files }
@@ -125,11 +135,15 @@ fn raised(soft: Option<u64>, hard: Option<u64>, needed: u64) -> (Option<u64>, bo
 
 /// The number of sessions that room is made for when nobody says: as many devices as one site has, and more.
 pub const SESSIONS: usize = 4096;
+/// The most webhooks.
+pub const WEBHOOKS: usize = 32;
 /// What the unit file allows: `LimitNOFILE`, at least twice what the defaults need.
 pub const UNIT_OPEN_FILES: usize = 20_480;
 /// What the unit file allows: `TasksMax`, at least twice what the defaults need.
-pub const UNIT_TASKS: usize = 512;
+pub const UNIT_TASKS: usize = 768;
 const RESERVED_UPSTREAM: usize = 4;
+/// Tests of webhooks at a time.
+const WEBHOOK_TESTS: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -160,11 +174,12 @@ mod tests {
             device_workers: 5,
             dials: 4,
             sessions: 100,
+            webhooks: 2,
             postgres: false,
         };
         let needs = numbers.needs();
-        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 7 + 5 + 3 + 2);
-        assert_eq!(needs.file_count(), 16 + 8 + 2 + 10 + 18 + 100 + 4 + 16);
+        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 7 + 5 + 3 + 2 + 2 + 13);
+        assert_eq!(needs.file_count(), 16 + 8 + 2 + 10 + 18 + 100 + 4 + 16 + 16 + 12);
         let more = FixedNumbers { postgres: true, ..numbers }.needs();
         assert!(more.thread_count() > needs.thread_count() && more.file_count() > needs.file_count());
     }

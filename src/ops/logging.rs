@@ -47,11 +47,20 @@ pub fn start(filter: &str, dress: Dress) -> Result<(), SetLoggerError> {
         .parse_filters(filter)
         .target(env_logger::Target::Stderr)
         .format(move |out, record| {
+            if tells_too_much(record.target(), record.level()) {
+                return Ok(());
+            }
             let now = jiff::Timestamp::now();
             let line = line(dress, now, record.level(), record.target(), &record.args().to_string());
             out.write_all(line.as_bytes())
         })
         .try_init()
+}
+
+/// The HTTP client tells whole URLs to those who look closely, and a URL may hold somebody's token.
+fn tells_too_much(target: &str, level: Level) -> bool {
+    let library = target.split("::").next().unwrap_or_default();
+    ["ureq", "ureq_proto"].contains(&library) && level > Level::Warn
 }
 
 /// Makes a panic one log line: which thread, where, what. Whoever catches it says what it meant.
@@ -122,6 +131,19 @@ const BIDI: [char; 9] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_http_client_does_not_talk_about_urls() {
+        for (target, level, kept) in [
+            ("ureq::run", Level::Trace, true),
+            ("ureq_proto::client", Level::Debug, true),
+            ("ureq", Level::Info, true),
+            ("ureq::pool", Level::Warn, false),
+            ("zkgate::delivery", Level::Trace, false),
+        ] {
+            assert_eq!(tells_too_much(target, level), kept, "{target} {level}");
+        }
+    }
 
     const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 

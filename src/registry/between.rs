@@ -21,6 +21,9 @@ pub struct Between<'w> {
     punches: u64,
 }
 
+/// How many are served in one pause: the long job goes on too.
+const SERVED: usize = 16;
+
 impl<'w> Between<'w> {
     pub(super) const fn new(inner: &'w Inner, id: &'w DeviceId, pausing: bool) -> Self {
         Self { inner, id, pausing, punches: 0 }
@@ -49,7 +52,10 @@ impl<'w> Between<'w> {
     /// When the session broke meanwhile.
     pub fn pause(&mut self, session: &mut Session) -> Result<(), DeviceError> {
         self.hand_on_events(session);
-        while self.pausing {
+        if !self.pausing {
+            return Ok(());
+        }
+        for _ in 0..SERVED {
             let now = self.inner.clock.now();
             let Some(ticket) = self.inner.with(|core| core.take_between(self.id, now)) else { break };
             let (this, job) = Attempt::of(ticket);

@@ -30,7 +30,7 @@ pub fn read<T: Send + 'static>(
     Ok(Outcome::Later)
 }
 
-/// Changes something; otherwise like [`read`].
+/// Changes something; otherwise like [`read`]. `shape` also sees to what follows from the change.
 ///
 /// # Errors
 /// When the call was answered already: a defect of the handler.
@@ -93,8 +93,10 @@ impl Question {
         };
         let unanswered = Unanswered(self);
         let answer = move |result: Result<T, StoreError>| {
+            // Also when nobody waits any more: what was changed has consequences.
+            let shaped = result.map_err(|error| Problem::of_store(&error)).and_then(shape);
             if let Some(reply) = unanswered.0.reply.take() {
-                reply.result(result.map_err(|error| Problem::of_store(&error)).and_then(shape));
+                reply.result(shaped);
             }
         };
         (job, answer, asked)

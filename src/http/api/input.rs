@@ -67,7 +67,7 @@ pub struct Somewhere {
 
 /// A device's name: 1 to 100 characters, none of them a control character.
 #[derive(Debug)]
-pub struct Name(String);
+pub struct Name(pub String);
 /// An IP address.
 #[derive(Debug)]
 pub struct Address(pub IpAddr);

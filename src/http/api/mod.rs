@@ -19,3 +19,6 @@ pub mod testing;
 pub mod time;
 pub mod users;
 pub mod view;
+pub mod webhook_input;
+pub mod webhook_view;
+pub mod webhooks;

@@ -120,6 +120,9 @@ pub trait Backend: Send {
         disable: Option<&str>,
     ) -> Result<(), StoreError>;
 
+    /// Moves the cursor of a subscription over rows that are not wanted: only from there, and only forwards.
+    fn move_cursor(&mut self, webhook: u64, from: u64, to: u64) -> Result<(), StoreError>;
+
     /// The last attempts of a subscription, newest first.
     fn attempts(&mut self, webhook: u64, limit: u32) -> Result<Vec<Attempt>, StoreError>;
 

@@ -44,6 +44,13 @@ pub struct Waiting {
     number: Option<u64>,
 }
 
+impl Waiting {
+    /// Lets the callback wait for as long as there is a journal.
+    pub fn stay(mut self) {
+        self.number = None;
+    }
+}
+
 /// Rows kept in memory.
 const RECENT: usize = 2048;
 /// The most callbacks that wait.

@@ -50,8 +50,10 @@ struct State {
 
 struct Task {
     deadline: Deadline,
-    run: Box<dyn FnOnce(&mut dyn Backend) -> Result<(), StoreError> + Send>,
+    run: Job,
 }
+
+type Job = Box<dyn FnOnce(&mut dyn Backend) -> Result<(), StoreError> + Send>;
 
 /// Live events that may wait for the database.
 const LIVE_CEILING: usize = 16_384;

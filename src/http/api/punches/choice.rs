@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 
 use crate::base::ids::DeviceId;
-use crate::http::api::time::possible;
 use crate::http::call::{Call, invalid};
 use crate::http::problem::Problem;
+use crate::journal::civil::possible;
 use crate::store::journal::Filter;
 use crate::store::journal::query::Bound;
 use crate::store::journal::row::is_user_id;

@@ -199,6 +199,10 @@ impl Backend for Sqlite {
         self.change(|transaction| webhooks::note_attempt(transaction, attempt, moved, disable))
     }
 
+    fn move_cursor(&mut self, webhook: u64, from: u64, to: u64) -> Result<(), StoreError> {
+        self.change(|transaction| webhooks::move_cursor(transaction, webhook, from, to))
+    }
+
     fn attempts(&mut self, webhook: u64, limit: u32) -> Result<Vec<Attempt>, StoreError> {
         webhooks::attempts(&self.connection, webhook, limit)
     }

@@ -47,13 +47,8 @@ pub(super) fn place_log(transaction: &Transaction<'_>, batch: &LogBatch) -> Resu
         aside::note_gap(transaction, terminal.id, &batch.device_id, gap, batch.received_at)?;
     }
     let (met, completed) = (plan.met.len() as u64, plan.completed.len() as u64);
-    Ok(LogOutcome::Placed(LogPlaced {
-        cursor,
-        added: plan.rows.len() as u64,
-        rows: plan.rows,
-        completed,
-        met,
-    }))
+    let added = plan.rows.len() as u64;
+    Ok(LogOutcome::Placed(LogPlaced { cursor, rows: plan.rows, added, completed, met }))
 }
 
 pub(super) fn place_live(

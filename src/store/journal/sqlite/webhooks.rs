@@ -135,10 +135,7 @@ pub(super) fn note_attempt(
             .map_err(failed)?;
     }
     if let Some((from, to)) = moved {
-        transaction
-            .prepare_cached("update webhook set cursor = ?3 where id = ?1 and cursor = ?2 and cursor < ?3")
-            .and_then(|mut statement| statement.execute([id, signed(from), signed(to)]))
-            .map_err(failed)?;
+        move_cursor(transaction, *webhook, from, to)?;
     }
     if let Some(reason) = disable {
         transaction
@@ -147,6 +144,14 @@ pub(super) fn note_attempt(
             .map_err(failed)?;
     }
     Ok(())
+}
+
+pub(super) fn move_cursor(connection: &Connection, id: u64, from: u64, to: u64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("update webhook set cursor = ?3 where id = ?1 and cursor = ?2 and cursor < ?3")
+        .and_then(|mut statement| statement.execute([signed(id), signed(from), signed(to)]))
+        .map(drop)
+        .map_err(failed)
 }
 
 pub(super) fn attempts(

@@ -10,7 +10,7 @@ mod postgres_server;
 use std::time::Duration;
 
 use journals::*;
-use postgres_server::eventually;
+use postgres_server::{eventually, shared};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use zkgate::base::ids::DeviceId;
@@ -30,6 +30,9 @@ macro_rules! contract {
     ($($case:ident),* $(,)?) => {
         mod sqlite {
             $(#[test] fn $case() { super::$case(&super::Site::sqlite()); })*
+        }
+        mod postgres {
+            $(#[test] fn $case() { super::$case(&super::Site::postgres(super::shared().database())); })*
         }
     };
 }
@@ -300,15 +303,15 @@ fn pages_are_cut_where_they_are_asked_to_be(site: &Site) {
     place(&journal, batch("A", 0, 1, &log));
     let everything = Filter::default();
     for (after, limit, expected, next_after, more) in [
-        (0, 4, 1..=4, 4, true),
-        (4, 4, 5..=8, 8, true),
-        (8, 4, 9..=10, 10, false),
-        (6, 4, 7..=10, 10, false),
-        (10, 4, 11..=10, 10, false),
-        (99, 4, 100..=99, 99, false),
+        (0, 4, &[1, 2, 3, 4][..], 4, true),
+        (4, 4, &[5, 6, 7, 8], 8, true),
+        (8, 4, &[9, 10], 10, false),
+        (6, 4, &[7, 8, 9, 10], 10, false),
+        (10, 4, &[], 10, false),
+        (99, 4, &[], 99, false),
     ] {
         let page = page(&journal, after, limit, &everything);
-        assert_eq!(seqs(&page.rows), expected.collect::<Vec<_>>(), "after {after}");
+        assert_eq!(seqs(&page.rows), expected, "after {after}");
         assert_eq!((page.next_after, page.more), (next_after, more), "after {after}");
     }
     // Rows that the filter does not take are not the end, and not looked at again.
@@ -821,7 +824,7 @@ fn any_interleaving_gives_the_history_once(site: &Site) {
     let terminals = std::cell::Cell::new(0);
     let result = runner.run(&events(), |events| {
         let serial_number = format!("T{}", terminals.replace(terminals.get() + 1));
-        let begin = journal.borrow().feed().head();
+        let begin = journal.borrow().read(soon(), |backend| backend.head()).unwrap();
         let (mut log, mut pass, mut read, mut revision) = (Vec::<Record>::new(), 1, 0, 0);
         let mut place_some = |journal: &Journal, records: &[Record], pass| {
             revision = place(journal, batch(&serial_number, revision, pass, records)).cursor.revision;

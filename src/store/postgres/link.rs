@@ -21,7 +21,7 @@ use crate::base::threads;
 use crate::store::error::StoreError;
 
 /// A connection borrowed from the pool.
-pub(super) type Borrowed = PooledConnection<Manager>;
+pub(in crate::store) type Borrowed = PooledConnection<Manager>;
 
 /// The way to one database; clones share it.
 #[derive(Clone)]
@@ -98,7 +98,7 @@ impl Link {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] after at most `limit`, and soon when there was none last time either.
-    pub(super) fn borrow(&self, limit: Duration) -> Result<Borrowed, StoreError> {
+    pub(in crate::store) fn borrow(&self, limit: Duration) -> Result<Borrowed, StoreError> {
         let patience = if lock(&self.trouble).failures > 0 { LITTLE_PATIENCE } else { PATIENCE };
         match self.pool.get_timeout(patience.min(limit)) {
             Ok(client) => {
@@ -126,7 +126,7 @@ impl Link {
 }
 
 /// r2d2_postgres's manager, with a check that ends.
-pub(super) struct Manager(PostgresConnectionManager<NoTls>);
+pub(in crate::store) struct Manager(PostgresConnectionManager<NoTls>);
 
 impl ManageConnection for Manager {
     type Connection = Client;
@@ -260,7 +260,7 @@ pub(super) fn explain(error: &postgres::Error) -> String {
 }
 
 /// The store's word for PostgreSQL's error.
-pub(super) fn failed(error: postgres::Error) -> StoreError {
+pub(in crate::store) fn failed(error: postgres::Error) -> StoreError {
     let cause = explain(&error);
     let Some(code) = error.code() else {
         return StoreError::Unavailable { cause, outcome_unknown: false };

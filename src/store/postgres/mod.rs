@@ -5,12 +5,16 @@
 
 mod attach;
 mod attach_rows;
+mod ledger;
 mod link;
 mod listen;
 mod own;
+mod unseen;
 mod write_back;
 
 pub(super) use attach::Attached;
-pub(super) use link::Link;
+pub(super) use ledger::Ledger;
+pub(super) use link::{Borrowed, Link, failed};
 pub(super) use listen::{Listener, listen};
 pub(super) use own::{CHANNEL, Own};
+pub(super) use unseen::Unseen;

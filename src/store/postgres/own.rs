@@ -4,15 +4,13 @@
 //! are one step; a unique index is the net below.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use postgres::types::private::BytesMut;
-use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use postgres::{Client, Transaction};
+use postgres::Transaction;
 
+use super::ledger::Ledger;
 use super::link::{Borrowed, Link, failed};
+use super::unseen::Unseen;
 use crate::base::ids::DeviceId;
 use crate::store::backend::{Backend, Saved};
 use crate::store::desk::Permit;
@@ -36,8 +34,8 @@ pub(in crate::store) struct Own {
 
 /// How long a call without a caller waits for a connection.
 const NO_HURRY: Duration = Duration::from_secs(60);
-/// Which advisory lock guards the migrations: "zkgate" in ASCII.
-const MIGRATION_LOCK: i64 = 0x7a6b_6761_7465;
+/// The steps of our schema.
+const LEDGER: Ledger = Ledger { table: "zkgate.migration", steps: migrate::POSTGRES };
 
 impl Own {
     pub(in crate::store) fn new(link: Link, poll: Duration) -> Self {
@@ -47,7 +45,7 @@ impl Own {
     fn client(&mut self, limit: Duration) -> Result<Borrowed, StoreError> {
         let mut client = self.link.borrow(limit)?;
         if !self.migrated {
-            migrate_up(&mut client)?;
+            LEDGER.bring_up_to_date(&mut client)?;
             self.migrated = true;
         }
         Ok(client)
@@ -91,7 +89,7 @@ impl Backend for Own {
         permit: &Permit<'_>,
     ) -> Result<Device, StoreError> {
         let mut row = Row::new(new, now)?;
-        let key = KeyNumber(row.key()?);
+        let key = Unseen(row.key()?);
         self.change(permit, |transaction| {
             refuse_conflict(transaction, &row)?;
             let facts = &row.facts;
@@ -145,7 +143,7 @@ impl Backend for Own {
         let number = row::number(id)?;
         self.change(permit, |transaction| {
             let row = find(transaction, number, id)?.patched(patch, now)?;
-            let key = KeyNumber(row.key()?);
+            let key = Unseen(row.key()?);
             refuse_conflict(transaction, &row)?;
             transaction
                 .execute(
@@ -218,27 +216,6 @@ impl Backend for Own {
         // Changes nothing, and is refused where nothing can be changed.
         client.batch_execute("update zkgate.device set name = name where false").map_err(failed)
     }
-}
-
-/// A comm key on its way into a statement; the client library prints parameters in its debug log.
-struct KeyNumber(i64);
-
-impl fmt::Debug for KeyNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl ToSql for KeyNumber {
-    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        self.0.to_sql(ty, out)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        <i64 as ToSql>::accepts(ty)
-    }
-
-    to_sql_checked!();
 }
 
 const COLUMNS: &str = "id, name, ip_address, port, comm_key, transport, mode, timezone, enabled, serial_number, \
@@ -320,41 +297,4 @@ fn refuse_conflict(transaction: &mut Transaction<'_>, row: &Row) -> Result<(), S
     let id = other.try_get(0).map_err(failed)?;
     let name = other.try_get(1).map_err(failed)?;
     Err(row::conflict(id, name, address))
-}
-
-fn migrate_up(client: &mut Client) -> Result<(), StoreError> {
-    let mut transaction = client.transaction().map_err(failed)?;
-    transaction.execute("select pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK]).map_err(failed)?;
-    let table: Option<String> = transaction
-        .query_one("select to_regclass('zkgate.migration')::text", &[])
-        .and_then(|row| row.try_get(0))
-        .map_err(failed)?;
-    let found = if table.is_some() {
-        let newest = transaction.query_one("select coalesce(max(version), 0) from zkgate.migration", &[]);
-        newest.and_then(|row| row.try_get(0)).map_err(failed)?
-    } else {
-        0
-    };
-    // A role that may only use a finished schema must get by without the right to make one.
-    let mut steps = migrate::missing(migrate::POSTGRES, found)?.peekable();
-    if steps.peek().is_some() && table.is_none() {
-        transaction
-            .batch_execute(
-                "create schema if not exists zkgate; \
-                 create table zkgate.migration (version bigint primary key, name text not null, \
-                 applied_at timestamptz not null default now())",
-            )
-            .map_err(failed)?;
-    }
-    for step in steps {
-        log::info!("the database gets schema version {} ({})", step.version, step.name);
-        transaction.batch_execute(step.sql).map_err(failed)?;
-        transaction
-            .execute(
-                "insert into zkgate.migration (version, name) values ($1, $2)",
-                &[&step.version, &step.name],
-            )
-            .map_err(failed)?;
-    }
-    transaction.commit().map_err(failed)
 }

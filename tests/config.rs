@@ -314,7 +314,7 @@ fn every_setting_can_be_set_by_the_file_and_by_a_variable() {
         let (_, explained) = World::new().variable(&variable, value).load().unwrap();
         assert_eq!(origin(&explained, &setting.name), &Origin::Variable(variable), "{}", setting.name);
         let (section, key) = setting.name.rsplit_once('.').unwrap_or(("", &setting.name));
-        let plain = value.parse::<u64>().is_ok() || value == "true";
+        let plain = value.parse::<u64>().is_ok() || value == "true" || value == "false";
         let value = if plain { value.to_owned() } else { format!("'{value}'") };
         let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
         let (_, explained) = World::new().file(&format!("{header}{key} = {value}\n")).load().unwrap();

@@ -64,9 +64,11 @@ impl Followers {
                 contained("a follower", || stream(reply));
             }
         });
-        if let (Err(error), Some(reply)) = (started, reply.take()) {
+        if let Err(error) = started {
             log::error!("a follower could not be given a thread: {error}");
-            reply.send(too_many().answer());
+            if let Some(reply) = reply.take() {
+                reply.send(too_many().answer());
+            }
         }
     }
 }

@@ -219,6 +219,10 @@ impl Backend for Postgres {
         self.change(|transaction| webhooks::note_attempt(transaction, attempt, moved, disable))
     }
 
+    fn move_cursor(&mut self, webhook: u64, from: u64, to: u64) -> Result<(), StoreError> {
+        self.change(|transaction| webhooks::move_cursor(transaction, webhook, from, to))
+    }
+
     fn attempts(&mut self, webhook: u64, limit: u32) -> Result<Vec<Attempt>, StoreError> {
         webhooks::attempts(&mut *self.client()?, webhook, limit)
     }

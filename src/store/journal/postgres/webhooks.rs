@@ -144,12 +144,7 @@ pub(super) fn note_attempt(
             .map_err(failed)?;
     }
     if let Some((from, to)) = moved {
-        transaction
-            .execute(
-                "update zkgate.webhook set cursor = $3 where id = $1 and cursor = $2 and cursor < $3",
-                &[&id, &signed(from), &signed(to)],
-            )
-            .map_err(failed)?;
+        move_cursor(transaction, attempt.webhook, from, to)?;
     }
     if let Some(reason) = disable {
         transaction
@@ -160,6 +155,21 @@ pub(super) fn note_attempt(
             .map_err(failed)?;
     }
     Ok(())
+}
+
+pub(super) fn move_cursor(
+    client: &mut impl GenericClient,
+    webhook: u64,
+    from: u64,
+    to: u64,
+) -> Result<(), StoreError> {
+    client
+        .execute(
+            "update zkgate.webhook set cursor = $3 where id = $1 and cursor = $2 and cursor < $3",
+            &[&signed(webhook), &signed(from), &signed(to)],
+        )
+        .map(drop)
+        .map_err(failed)
 }
 
 pub(super) fn attempts(

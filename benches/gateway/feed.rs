@@ -1,0 +1,98 @@
+//! From a punch at a device to the line that tells a client of it.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::support::process::{configure, prepare};
+use super::support::{Fleet, Gate, Report, Url, ms, percentile};
+
+const DEVICES: usize = 100;
+const LENGTH: Duration = Duration::from_secs(30);
+/// Each device has one punch in this time.
+const PACE: Duration = Duration::from_secs(1);
+
+/// The time counts from before the simulator is told of the punch until the client has read the line.
+pub fn punch_to_line(report: &mut Report) {
+    let mut fleet = Fleet::start(DEVICES, &["--users", "5", "--punches", "5"]);
+    let state = prepare(&fleet.devices);
+    configure(&state, "");
+    let (gate, _) = Gate::launch(state);
+    gate.wait_connected(DEVICES);
+    wait_live(&gate);
+
+    let mut stream = TcpStream::connect(gate.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(&Url::get("/api/v1/punches/stream").0).unwrap();
+    let mut lines = BufReader::new(stream);
+    skip_welcome(&mut lines);
+    let count = DEVICES * (LENGTH.as_secs_f64() / PACE.as_secs_f64()) as usize;
+    let reader = std::thread::spawn(move || {
+        let mut heard = Vec::with_capacity(count);
+        let mut line = String::new();
+        while heard.len() < count {
+            line.clear();
+            assert!(lines.read_line(&mut line).expect("the stream goes on") > 0, "the stream ended");
+            if let Some(row) = line.strip_prefix("data: ") {
+                heard.push((Instant::now(), user_of(row)));
+            }
+        }
+        heard
+    });
+
+    let used = gate.cpu();
+    let (start, mut punched) = (Instant::now(), HashMap::new());
+    for number in 0..count {
+        let due = start + PACE.mul_f64(number as f64 / DEVICES as f64);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        // Everybody punches once, so that a line tells whose it is.
+        let user = number as u64 + 10_000;
+        punched.insert(user, Instant::now());
+        fleet.order(&format!("punch {} {user}", number % DEVICES + 1));
+    }
+    let mut times: Vec<f64> =
+        reader.join().unwrap().into_iter().map(|(at, user)| ms(at - punched[&user])).collect();
+    let cpu = gate.cpu() - used;
+    let half = percentile(&mut times, 0.5);
+    let most = percentile(&mut times, 0.99);
+    report.at_most("punch at a device to line at a client, 100 a second: p50", half, 10.0, "ms");
+    report.at_most("the same: p99", most, 50.0, "ms");
+    report.note(&format!(
+        "slowest {:.1} ms of {count}; CPU of the service {:.1} % of a core",
+        times[times.len() - 1],
+        100.0 * cpu / LENGTH.as_secs_f64()
+    ));
+}
+
+/// Waits until every device has been read and tells of its punches.
+fn wait_live(gate: &Gate) {
+    let mut http = gate.http();
+    let since = Instant::now();
+    for device in 1..=DEVICES {
+        let url = Url::get(&format!("/api/v1/devices/{device}/collection"));
+        loop {
+            let status = http.exchange(&url).unwrap().json();
+            if status["live"] == "on" && status["reading"] == false {
+                break;
+            }
+            assert!(since.elapsed() < Duration::from_secs(60), "device {device}: {status}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Goes past the head of the answer and the first comment.
+fn skip_welcome(lines: &mut impl BufRead) {
+    let mut line = String::new();
+    while !line.starts_with("retry:") {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "the stream ended");
+    }
+}
+
+/// The user id in a row.
+fn user_of(row: &str) -> u64 {
+    let row: serde_json::Value = serde_json::from_str(row).expect("a row");
+    row["user_id"].as_str().unwrap().parse().expect("a number")
+}

@@ -554,6 +554,12 @@ fn strange_things_are_kept_once_until_they_are_settled(site: &Site) {
     let (of_one, of_none, page) = some.unwrap();
     assert_eq!((of_one, of_none), (1, 0));
     assert_eq!(page.iter().map(|one| one.id).collect::<Vec<_>>(), [waiting[1].id, waiting[3].id]);
+
+    // Whatever an event was that nobody understood, a log that was read to its end later has its punch.
+    let settled = journal.write(soon(), |backend| backend.settle_live("A", 71, 500));
+    assert_eq!(settled, Ok(2), "the conflict at 50 and what came at 70");
+    let left = quarantined(&journal, Some(false));
+    assert_eq!(left.iter().map(|one| one.serial_number.as_str()).collect::<Vec<_>>(), ["B"]);
 }
 
 fn settings_are_kept_per_device(site: &Site) {

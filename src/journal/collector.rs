@@ -19,7 +19,7 @@ use super::reading::Effort;
 use super::settings::{CollectorSettings, DeviceSettings};
 use super::status::{CollectionStatus, LastRead};
 use super::upkeep::Upkeep;
-use super::watched::{Stage, Waiter, Watched};
+use super::watched::{Waiter, Watched};
 use crate::base::clock::Clock;
 use crate::base::ids::DeviceId;
 use crate::base::liveness::{Liveness, Pulse};
@@ -27,6 +27,7 @@ use crate::base::lock::lock;
 use crate::base::series::Series;
 use crate::base::threads::{SMALL_STACK, contained, spawn};
 use crate::registry::{Listener, Refusal, Registry};
+use crate::store::device::Device;
 use crate::store::journal::{Cursor, Journal};
 use crate::store::{Store, StoreError};
 use crate::wire::event::Event;
@@ -41,12 +42,14 @@ pub struct Collector {
     pub(super) inbox: Sender<Told>,
     /// Events in the inbox.
     events: AtomicUsize,
-    /// Large reads under way, by when they began.
-    pub(super) large: Mutex<Vec<Instant>>,
+    /// guards: large reads under way, each with a number, by when they began
+    pub(super) large: Mutex<Vec<(u64, Instant)>>,
     /// guards: dry runs that may be confirmed
     pub(super) confirmations: Mutex<Vec<Confirmation>>,
     /// guards: the devices
     pub(super) devices: Mutex<HashMap<DeviceId, Watched>>,
+    /// guards: what was set for devices, also for those that are not in the list yet
+    pub(super) set: Mutex<HashMap<DeviceId, DeviceSettings>>,
     pub(super) drifting: Series<DeviceId>,
     pub(super) strangers: Series<DeviceId>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -118,6 +121,7 @@ impl Collector {
             large: Mutex::default(),
             confirmations: Mutex::default(),
             devices: Mutex::default(),
+            set: Mutex::default(),
             drifting: Series::new(),
             strangers: Series::new(),
             thread: Mutex::default(),
@@ -176,10 +180,7 @@ impl Collector {
         let mut upkeep = Upkeep::new(self.clock.now());
         loop {
             pulse.beat(self.clock.now());
-            let next =
-                lock(&self.devices).values().filter(|d| d.stage == Stage::Resting).map(|d| d.due).min();
-            let limit = next.map_or(NAP, |due| due.saturating_duration_since(self.clock.now()).min(NAP));
-            match messages.recv_timeout(limit) {
+            match messages.recv_timeout(self.nap()) {
                 Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(told) => {
                     contained("the collector", || self.take(told, &mut upkeep));
@@ -194,11 +195,18 @@ impl Collector {
                 }
             });
         }
-        let waiting: Vec<Waiter> =
-            lock(&self.devices).values_mut().flat_map(|device| device.waiters.drain(..)).collect();
+        let waiting: Vec<Waiter> = lock(&self.devices).values_mut().flat_map(Watched::all_waiters).collect();
         for waiter in waiting {
             contained("who waits for a read", || waiter(Err(Refusal::Stopping)));
         }
+    }
+
+    /// For how long there is nothing to do unless something is told. What is due and was not begun has no room, and
+    /// when there is room that is told.
+    fn nap(&self) -> Duration {
+        let now = self.clock.now();
+        let next = lock(&self.devices).values().filter_map(|device| device.due_after(now)).min();
+        next.map_or(NAP, |due| due.saturating_duration_since(now).min(NAP))
     }
 
     fn take(self: &Arc<Self>, told: Told, upkeep: &mut Upkeep) {
@@ -216,6 +224,7 @@ impl Collector {
                 self.fetched(&id, &serial_number, began, *result);
             }
             Told::Settings(id, settings) => {
+                lock(&self.set).insert(id.clone(), settings);
                 self.with(&id, |device| {
                     device.settings = settings;
                     device.due = now;
@@ -227,6 +236,7 @@ impl Collector {
             Told::AllSettings(all) => {
                 upkeep.settings_known |= all.is_some();
                 for (id, settings) in all.into_iter().flatten() {
+                    lock(&self.set).insert(id.clone(), settings);
                     self.with(&id, |device| device.settings = settings);
                 }
             }
@@ -245,13 +255,18 @@ impl Collector {
 
     /// Does something to a device that is in the list.
     pub(super) fn with<T>(&self, id: &DeviceId, change: impl FnOnce(&mut Watched) -> T) -> Option<T> {
-        let mut devices = lock(&self.devices);
-        if !devices.contains_key(id) {
+        if !lock(&self.devices).contains_key(id) {
             let device = Arc::clone(self.store.devices().get(id)?);
-            let watched = Watched::new(device, DeviceSettings::default(), self.settings, self.clock.now());
-            devices.insert(id.clone(), watched);
+            self.watch(&device);
         }
-        devices.get_mut(id).map(change)
+        lock(&self.devices).get_mut(id).map(change)
+    }
+
+    /// Begins to watch a device, with what was set for it.
+    pub(super) fn watch(&self, device: &Arc<Device>) {
+        let settings = lock(&self.set).get(&device.id).copied().unwrap_or_default();
+        let watched = Watched::new(Arc::clone(device), settings, self.settings, self.clock.now());
+        lock(&self.devices).entry(device.id.clone()).or_insert(watched);
     }
 }
 

@@ -51,10 +51,16 @@ impl Decoder {
             Strange { origin: Origin::Log { stride }, reason: Reason::BadUserId, raw: raw.to_vec() }
         };
         let Ok(punch) = Punch::parse(raw, layout) else { return Decoded::Strange(strange()) };
-        if raw.iter().all(|byte| *byte == 0) {
+        let nobody = match layout {
+            PunchLayout::Short => punch.uid == Some(0),
+            PunchLayout::Numeric => punch.user_id.to_number() == Some(0),
+            PunchLayout::Text { .. } => punch.user_id.is_empty(),
+        };
+        if nobody && punch.time == ClockWord(0) {
             return Decoded::Blank;
         }
         let person = match punch.uid {
+            _ if nobody => return Decoded::Strange(strange()),
             Some(uid) => Person::Uid(uid),
             None if is_user_id(&punch.user_id) => Person::UserId(punch.user_id),
             None => return Decoded::Strange(strange()),
@@ -161,7 +167,19 @@ mod tests {
         let Decoded::Record(punch) = decoder.log(&record(b"1001"), PunchLayout::TEXT) else { panic!() };
         assert_eq!((punch.work_code, punch.punch_state, punch.verify_mode), (Some(3), 1, 15));
         assert_eq!(punch.moment.instant, Some(1_784_016_000));
-        assert_eq!(decoder.log(&[0; 40], PunchLayout::TEXT), Decoded::Blank);
+        let mut numbered = [0; 40];
+        numbered[0] = 7;
+        for (raw, layout) in [
+            (&[0; 40][..], PunchLayout::TEXT),
+            (&numbered, PunchLayout::TEXT),
+            (&[0; 16], PunchLayout::Numeric),
+            (&[0; 8], PunchLayout::Short),
+        ] {
+            assert_eq!(decoder.log(raw, layout), Decoded::Blank, "{raw:?}");
+        }
+        let short = |uid| [uid, 0, 0, 0, 1, 2, 3, 4];
+        assert!(matches!(decoder.log(&short(0), PunchLayout::Short), Decoded::Strange(_)));
+        assert!(matches!(decoder.log(&short(9), PunchLayout::Short), Decoded::Record(_)));
         for bad in [&b"a b"[..], b"\xff\xfe", b""] {
             let raw = record(bad);
             let Decoded::Strange(strange) = decoder.log(&raw, PunchLayout::TEXT) else { panic!("{bad:?}") };
@@ -186,12 +204,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_record_is_something_and_only_zeros_are_nothing(
+        fn any_record_is_something_and_only_nobody_at_no_time_is_nothing(
             raw in proptest::collection::vec(any::<u8>(), 0..60), stride in 8usize..60,
         ) {
             if let Some(layout) = PunchLayout::for_stride(stride) {
                 let decoded = decoder(None).log(&raw, layout);
-                prop_assert!(decoded != Decoded::Blank || raw.iter().all(|byte| *byte == 0));
+                let zeros = raw.iter().filter(|byte| **byte == 0).count();
+                prop_assert!(decoded != Decoded::Blank || zeros > 4);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::civil::millis;
 use super::collector::{Collector, Told};
 use super::errand::{Errand, Fetched};
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use super::status::{LastRead, Proved, ReadResult};
 use super::watched::{Stage, Waiter};
 use crate::base::deadline::Deadline;
@@ -81,7 +81,7 @@ impl Collector {
         let known = self.with(id, |device| {
             let serial_number = device.serial_number();
             let cursor = device.cursor.take().filter(|(of, _)| *of == serial_number);
-            device.stage = Stage::Asking { since: now };
+            device.begin(now);
             (serial_number, cursor)
         });
         let Some((serial_number, cursor)) = known else { return };
@@ -128,7 +128,7 @@ impl Collector {
             device.stage = Stage::Reading { since: now };
             let effective = device.effective();
             let by_index = device.short_log == Some(true) || device.names_by_index;
-            let asked = !device.waiters.is_empty();
+            let asked = !device.served.is_empty();
             let errand = Errand {
                 live: effective.live && effective.enabled && device.device.mode == SessionMode::Persistent,
                 people: by_index && device.people_at.is_none_or(|then| now >= then + PEOPLE),
@@ -163,7 +163,7 @@ impl Collector {
     }
 
     pub(super) fn fetched(
-        &self,
+        self: &Arc<Self>,
         id: &DeviceId,
         serial_number: &str,
         began: Instant,
@@ -187,7 +187,7 @@ impl Collector {
         }
         let took = now.saturating_duration_since(began).as_millis() as u64;
         let read = report.last(took);
-        if let (End::Another(Some(answered)), Some(known)) = (&report.end, self.known_serial(id)) {
+        if let (End::Another(answered), Some(known)) = (&report.end, self.known_serial(id)) {
             let level = self.strangers.failed(id.clone(), now);
             log::log!(
                 level,
@@ -196,8 +196,12 @@ impl Collector {
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
-            let settles = settles && device.unsettled;
+            let settles = settles && device.unsettled.is_some_and(|since| since < report.began_at);
             device.live = live;
+            if report.new_pass {
+                // It is begun, and need only go on.
+                device.doing = device.doing.min(Effort::Compare);
+            }
             if let Some(people) = people {
                 (device.people, device.people_at) = (people, Some(now));
             }
@@ -207,11 +211,15 @@ impl Collector {
             device.drift = report.drift.or(device.drift);
             if let End::Another(answered) = &report.end {
                 device.forget();
-                device.answered.clone_from(answered);
+                device.answered = Some(answered.clone());
                 device.wanted = Some(Effort::Compare);
             }
             if read.result.is_proof() {
-                device.cursor = Some((serial_number.to_owned(), report.cursor.clone()));
+                // That nothing was new is noted now and then only; what it proves is known at once.
+                let (verified_at, proved) = (Some(report.began_at), report.device_time);
+                let verified_time = proved.filter(|time| time.time().is_ok());
+                let cursor = Cursor { verified_at, verified_time, ..report.cursor.clone() };
+                device.cursor = Some((serial_number.to_owned(), cursor));
                 device.proved = Some(Proved {
                     until: report.device_time.filter(|time| time.time().is_ok()),
                     at: report.began_at,
@@ -223,7 +231,7 @@ impl Collector {
             settles
         });
         if settles == Some(true) {
-            self.settle(serial_number, report.began_at);
+            self.settle(id, serial_number, report.began_at);
         }
         self.over(id, read, None);
     }
@@ -231,12 +239,10 @@ impl Collector {
     /// Lets a device rest, and tells those who waited for its read.
     fn over(&self, id: &DeviceId, read: LastRead, refusal: Option<Refusal>) {
         let now = self.clock.now();
-        // What was put off or is begun anew is not over for those who wait.
-        let goes_on = matches!(read.result, ReadResult::PutOff | ReadResult::Again);
         let waiters: Vec<Waiter> = self
             .with(id, |device| {
                 device.rest(read.clone(), fastrand::f64(), now);
-                if goes_on { Vec::new() } else { std::mem::take(&mut device.waiters) }
+                device.dismiss(read.result)
             })
             .unwrap_or_default();
         for waiter in waiters {
@@ -246,15 +252,17 @@ impl Collector {
     }
 
     /// Takes a place among the large reads, if there is one.
-    fn enter_large(&self) -> bool {
+    fn enter_large(self: &Arc<Self>) -> Option<Place> {
         let now = self.clock.now();
         let mut large = lock(&self.large);
-        large.retain(|began| now < *began + LARGE_PATIENCE);
-        let room = large.len() < self.settings.large_reads;
-        if room {
-            large.push(now);
+        large.retain(|(_, began)| now < *began + LARGE_PATIENCE);
+        if large.len() >= self.settings.large_reads {
+            return None;
         }
-        room
+        let number = large.last().map_or(0, |(number, _)| number + 1);
+        large.push((number, now));
+        let collector = Arc::clone(self);
+        Some(Place::new(move || lock(&collector.large).retain(|(of, began)| (*of, *began) != (number, now))))
     }
 
     fn known_serial(&self, id: &DeviceId) -> Option<String> {
@@ -262,16 +270,16 @@ impl Collector {
     }
 
     /// What waited in quarantine for the log is settled: it was read to its end since.
-    fn settle(&self, serial_number: &str, before: i64) {
+    fn settle(self: &Arc<Self>, id: &DeviceId, serial_number: &str, before: i64) {
         let (serial_number, now) = (serial_number.to_owned(), millis(self.clock.wall()));
+        let (collector, id) = (Arc::clone(self), id.clone());
         let deadline = Deadline::after(self.clock.now(), ASKING);
         let asked = self.journal.write_then(
             deadline,
             move |backend| backend.settle_live(&serial_number, before, now),
-            |result| {
-                if let Err(error) = result {
-                    log::debug!("the quarantine was not settled: {error}");
-                }
+            move |result| match result {
+                Ok(_) => drop(collector.with(&id, |device| device.settled(before))),
+                Err(error) => log::debug!("the quarantine was not settled: {error}"),
             },
         );
         if let Err(error) = asked {

@@ -45,7 +45,7 @@ impl Errand {
         between: &mut Between<'_>,
     ) -> Result<Fetched, DeviceError> {
         session.make_sure_enabled(deadline)?;
-        let live = if self.live { listen(session, deadline)? } else { Live::Off };
+        let live = if self.live { listen(session, deadline)? } else { hush(session, deadline)? };
         let mut people = None;
         if self.people {
             people = look_up(session, deadline)?;
@@ -110,6 +110,17 @@ fn listen(session: &mut Session, deadline: Deadline) -> Result<Live, DeviceError
         Err(error) if error.keeps_session() => Ok(Live::Refused),
         Err(error) => Err(error),
     }
+}
+
+/// Has the device tell nothing any more, if this session asked it to.
+fn hush(session: &mut Session, deadline: Deadline) -> Result<Live, DeviceError> {
+    if session.registered_events().is_some_and(|mask| mask != 0) {
+        match session.unregister_events(deadline) {
+            Err(error) if !error.keeps_session() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(Live::Off)
 }
 
 /// The device's users by index; `None` when it does not hand them out.

@@ -46,7 +46,9 @@ impl Collector {
                 }
             }
             device.live_punches += records.len() as u64;
-            device.unsettled |= !strange.is_empty();
+            if !strange.is_empty() {
+                device.unsettled = Some(received_at);
+            }
             if lost > 0 || !strange.is_empty() {
                 device.want(Effort::Compare, now);
             }

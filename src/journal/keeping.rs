@@ -25,6 +25,13 @@ pub(super) enum Stop {
     Outdated,
 }
 
+impl Stop {
+    /// Whether the session is of no use any more.
+    pub(super) fn breaks_session(&self) -> bool {
+        matches!(self, Self::Device(error) if !error.keeps_session())
+    }
+}
+
 impl From<DeviceError> for Stop {
     fn from(error: DeviceError) -> Self {
         Self::Device(error)

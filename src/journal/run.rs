@@ -4,7 +4,7 @@ use super::body::Body;
 use super::decode::Decoded;
 use super::keeping::{Keeping, Stop};
 use super::overlap::{OVERLAP, Overlap};
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use crate::base::deadline::Deadline;
 use crate::device::{DeviceError, Session};
 use crate::registry::Between;
@@ -24,6 +24,10 @@ pub(super) struct Run<'r, 's, 'b, 'w> {
     pub(super) body: Option<Body>,
     pub(super) keeping: Keeping,
     pub(super) report: Report,
+    /// Whether the session broke: nothing is said on it any more.
+    broken: bool,
+    /// Held while much is read.
+    place: Option<Place>,
 }
 
 /// Records that were read and not sent yet.
@@ -42,7 +46,20 @@ const LARGE: u64 = 1 << 20;
 /// How often it is noted that nothing was new, in milliseconds.
 const NOTED: i64 = 10 * 60 * 1000;
 
-impl Run<'_, '_, '_, '_> {
+impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
+    pub(super) fn new(
+        reading: &'r Reading,
+        session: &'s mut Session,
+        deadline: Deadline,
+        between: &'b mut Between<'w>,
+        body: Body,
+        keeping: Keeping,
+        report: Report,
+    ) -> Self {
+        let body = Some(body);
+        Self { reading, session, deadline, between, body, keeping, report, broken: false, place: None }
+    }
+
     pub(super) fn all(&mut self, latest: ClockWord) -> Result<End, Stop> {
         let known = self.reading.cursor.clone();
         let mut overlap = Overlap::default();
@@ -57,8 +74,11 @@ impl Run<'_, '_, '_, '_> {
         let (slots, layout) = self.body.as_ref().map_or((0, None), |body| (body.slots(), body.layout()));
         (self.report.slots, self.report.layout) = (slots, layout);
         let stride = layout.map_or(0, PunchLayout::stride) as u64;
-        if (slots - base.records.min(slots)) * stride > LARGE && !(self.reading.may_be_large)() {
-            return Ok(End::PutOff);
+        if (slots - base.records.min(slots)) * stride > LARGE {
+            self.place = (self.reading.may_be_large)();
+            if self.place.is_none() {
+                return Ok(End::PutOff);
+            }
         }
         let pending = Pending { records: Vec::new(), strange: Vec::new(), overlap, slot: base.records };
         let pending = self.read(&base, slots, pending)?;
@@ -69,16 +89,10 @@ impl Run<'_, '_, '_, '_> {
             return Ok(End::PutOff);
         }
         // Said before the read counts as complete, and it tells whether more has come meanwhile.
-        let after = self.session.free_sizes(self.deadline).map_err(Stop::Device);
-        let after = match after {
-            Ok(sizes) => sizes,
-            Err(stop) => {
-                self.send(&base, pending, None)?;
-                self.wait()?;
-                return Err(stop);
-            }
-        };
-        self.report.count_after = after.punches;
+        match self.session.free_sizes(self.deadline) {
+            Ok(after) => self.report.count_after = after.punches,
+            Err(error) => return Err(self.break_off(&base, pending, error)),
+        }
         self.complete(&base, pending)
     }
 
@@ -123,25 +137,8 @@ impl Run<'_, '_, '_, '_> {
     /// The cursor at the beginning of a new pass.
     fn new_pass(&self, known: &Cursor) -> Cursor {
         let layout = self.body.as_ref().and_then(Body::layout);
-        // What a pass that was broken off was looking for is looked for still.
-        let (sought_seq, sought_records, proved_before) = if known.complete {
-            (known.last_seq, known.records, known.verified_time)
-        } else {
-            (known.sought_seq, known.sought_records, known.proved_before)
-        };
-        Cursor {
-            pass: known.pass + 1,
-            stride: layout.map_or(0, |layout| u16::try_from(layout.stride()).unwrap_or(0)),
-            records: 0,
-            overlap: 0,
-            digest: Vec::new(),
-            last_seq: 0,
-            sought_seq,
-            sought_records,
-            proved_before,
-            complete: false,
-            ..known.clone()
-        }
+        let stride = layout.map_or(0, |layout| u16::try_from(layout.stride()).unwrap_or(0));
+        known.next_pass(stride)
     }
 
     /// Reads up to the end, sending whole batches; gives what is left over.
@@ -158,13 +155,10 @@ impl Run<'_, '_, '_, '_> {
             let bytes = match piece {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    // What has come is worth keeping: the next read goes on from there.
                     if error.keeps_session() {
                         self.release()?;
                     }
-                    self.send(base, pending, None)?;
-                    self.keeping.wait(&mut || Ok(()))?;
-                    return Err(error.into());
+                    return Err(self.break_off(base, pending, error));
                 }
             };
             let before = pending.slot;
@@ -220,7 +214,7 @@ impl Run<'_, '_, '_, '_> {
         };
         let overlap = self.send(base, pending, None)?;
         self.wait()?;
-        let missing = (self.keeping.cursor.sought_seq != 0).then(|| self.gap());
+        let missing = if self.keeping.cursor.sought_seq == 0 { None } else { Some(self.gap()?) };
         self.report.gap = missing;
         self.send(base, Pending { overlap, ..nothing }, Some(missing))?;
         self.wait()?;
@@ -229,16 +223,25 @@ impl Run<'_, '_, '_, '_> {
 
     /// Whether the journal says already what this read found: that nothing was new is noted now and then only.
     fn is_noted(&self, base: &Cursor) -> bool {
-        let recently = base.verified_at.is_some_and(|then| self.report.began_at - then < NOTED);
+        let recently = base.compared_at.is_some_and(|then| self.report.began_at - then < NOTED);
         base.complete && recently && base.device_count == self.report.sizes.punches
     }
 
     /// What is missing when the old end of the log was not met.
-    fn gap(&self) -> NewGap {
+    fn gap(&mut self) -> Result<NewGap, DeviceError> {
+        // Of an empty log nothing but the present can be said, and that has moved on since the beginning.
+        let now = match self.report.first_time {
+            Some(_) => None,
+            None => match self.session.time(self.deadline) {
+                Err(error) if !error.keeps_session() => return Err(error),
+                told => told.ok(),
+            },
+        };
         let kept = &self.keeping.cursor;
         let to = self
             .report
             .first_time
+            .or(now)
             .or(self.report.device_time)
             .or(kept.proved_before)
             .unwrap_or(ClockWord::MAX);
@@ -250,7 +253,7 @@ impl Run<'_, '_, '_, '_> {
         } else {
             GapReason::Replaced
         };
-        NewGap { from: kept.proved_before, to, reason }
+        Ok(NewGap::between(kept.proved_before, to, reason))
     }
 
     /// Sends what is pending and gives back its overlap. `closing` makes the pass complete, with or without a gap.
@@ -307,13 +310,24 @@ impl Run<'_, '_, '_, '_> {
             }
         };
         let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
-        self.keeping.send(batch, &mut || pause(session, between, serve))?;
+        let broken = self.broken;
+        self.keeping.send(batch, &mut || if broken { Ok(()) } else { pause(session, between, serve) })?;
         Ok(overlap)
+    }
+
+    /// The device failed. What has come is worth keeping: the next read goes on from there.
+    fn break_off(&mut self, base: &Cursor, pending: Pending, error: DeviceError) -> Stop {
+        self.broken = !error.keeps_session();
+        match self.send(base, pending, None).and_then(|_| self.wait()) {
+            Err(stop) if !self.broken => stop,
+            _ => error.into(),
+        }
     }
 
     fn wait(&mut self) -> Result<(), Stop> {
         let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
-        self.keeping.wait(&mut || pause(session, between, serve))
+        let broken = self.broken;
+        self.keeping.wait(&mut || if broken { Ok(()) } else { pause(session, between, serve) })
     }
 
     fn pause(&mut self) -> Result<(), DeviceError> {
@@ -332,6 +346,9 @@ impl Run<'_, '_, '_, '_> {
 
     /// After whatever went wrong: the device should not keep a table that nobody fetches.
     pub(super) fn give_back(&mut self) {
+        if self.broken {
+            return;
+        }
         if let Err(error) = self.release() {
             log::debug!("device {}: its transfer buffer was not given back: {error}", self.reading.device_id);
         }

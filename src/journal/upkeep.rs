@@ -10,7 +10,7 @@ use super::collector::{Collector, Told};
 use super::decode::Decoder;
 use super::reading::Effort;
 use super::settings::DeviceSettings;
-use super::watched::{Stage, Watched};
+use super::watched::Stage;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
@@ -60,7 +60,7 @@ impl Upkeep {
         for serial_number in collector.journal.take_conflicts() {
             for device in lock(&collector.devices).values_mut() {
                 if device.serial_number() == serial_number {
-                    device.unsettled = true;
+                    device.unsettled = Some(millis(collector.clock.wall()));
                     device.want(Effort::Compare, now);
                 }
             }
@@ -86,20 +86,15 @@ impl Upkeep {
             return;
         }
         self.list = Some(list.revision());
-        let now = collector.clock.now();
-        let mut devices = lock(&collector.devices);
-        devices.retain(|id, _| list.get(id).is_some());
+        lock(&collector.devices).retain(|id, _| list.get(id).is_some());
         for device in list.iter() {
-            match devices.get_mut(&device.id) {
-                Some(watched) => watched.device = Arc::clone(device),
-                None => {
-                    let settings = DeviceSettings::default();
-                    let watched = Watched::new(Arc::clone(device), settings, collector.settings, now);
-                    devices.insert(device.id.clone(), watched);
-                }
+            let known = lock(&collector.devices)
+                .get_mut(&device.id)
+                .map(|watched| watched.device = Arc::clone(device));
+            if known.is_none() {
+                collector.watch(device);
             }
         }
-        drop(devices);
         collector.drifting.keep(|id| list.get(id).is_some());
         collector.strangers.keep(|id| list.get(id).is_some());
     }

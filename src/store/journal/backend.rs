@@ -70,11 +70,11 @@ pub trait Backend: Send {
     /// How many wait there, unsettled.
     fn quarantine_size(&mut self) -> Result<u64, StoreError>;
 
-    /// Settles something, as `placed` or `in_log`.
-    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<(), StoreError>;
+    /// Settles something, as `placed`, `in_log` or `dismissed`; whether it was there and not settled yet.
+    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<bool, StoreError>;
 
-    /// Settles every conflict and unknown person of a terminal that came before this moment as `in_log`: its log
-    /// was read to the end since. Gives how many.
+    /// Settles every live event of a terminal that came before this moment as `in_log`: its log was read to the end
+    /// since, and has the punch, whatever the event said. Gives how many.
     fn settle_live(&mut self, serial_number: &str, noticed_before: i64, now: i64) -> Result<u64, StoreError>;
 
     /// Notes that this version could not make anything of it either.

@@ -51,6 +51,18 @@ pub struct NewGap {
     pub reason: GapReason,
 }
 
+impl NewGap {
+    /// What lies between the last moment that is proved and the first that is there again. A clock that was set
+    /// back shows them the other way round.
+    #[must_use]
+    pub fn between(from: Option<ClockWord>, to: ClockWord, reason: GapReason) -> Self {
+        match from {
+            Some(from) if from > to => Self { from: Some(to), to: from, reason },
+            _ => Self { from, to, reason },
+        }
+    }
+}
+
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogOutcome {

@@ -116,14 +116,14 @@ pub(super) fn settle(
     id: u64,
     settled_as: &str,
     now: i64,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     transaction
         .execute(
             "update zkgate.quarantine set settled_at = $3, settled_as = $2 \
              where id = $1 and settled_at is null",
             &[&signed(id), &settled_as, &now],
         )
-        .map(drop)
+        .map(|count| count > 0)
         .map_err(failed)
 }
 
@@ -136,7 +136,7 @@ pub(super) fn settle_live(
     transaction
         .execute(
             "update zkgate.quarantine set settled_at = $3, settled_as = 'in_log' where settled_at is null \
-             and origin = 'live' and reason in ('conflict', 'unknown_person') and noticed_at < $2 \
+             and origin = 'live' and noticed_at < $2 \
              and terminal = (select id from zkgate.terminal where serial_number = $1)",
             &[&serial_number, &noticed_before, &now],
         )

@@ -165,7 +165,7 @@ impl Backend for Postgres {
         aside::size(&mut *self.client()?)
     }
 
-    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<(), StoreError> {
+    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<bool, StoreError> {
         self.change(|transaction| aside::settle(transaction, id, settled_as, now))
     }
 

@@ -112,13 +112,18 @@ pub(super) fn size(connection: &Connection) -> Result<u64, StoreError> {
     number("count", count)
 }
 
-pub(super) fn settle(connection: &Connection, id: u64, settled_as: &str, now: i64) -> Result<(), StoreError> {
+pub(super) fn settle(
+    connection: &Connection,
+    id: u64,
+    settled_as: &str,
+    now: i64,
+) -> Result<bool, StoreError> {
     connection
         .prepare_cached(
             "update quarantine set settled_at = ?3, settled_as = ?2 where id = ?1 and settled_at is null",
         )
         .and_then(|mut statement| statement.execute(params![signed(id), settled_as, now]))
-        .map(drop)
+        .map(|count| count > 0)
         .map_err(failed)
 }
 
@@ -131,7 +136,7 @@ pub(super) fn settle_live(
     connection
         .prepare_cached(
             "update quarantine set settled_at = ?3, settled_as = 'in_log' where settled_at is null \
-             and origin = 'live' and reason in ('conflict', 'unknown_person') and noticed_at < ?2 \
+             and origin = 'live' and noticed_at < ?2 \
              and terminal = (select id from terminal where serial_number = ?1)",
         )
         .and_then(|mut statement| statement.execute(params![serial_number, noticed_before, now]))

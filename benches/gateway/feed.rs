@@ -1,8 +1,9 @@
 //! From a punch at a device to the line that tells a client of it.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::support::process::{configure, prepare};
@@ -43,6 +44,7 @@ pub fn punch_to_line(report: &mut Report) {
 
     let used = gate.cpu();
     let (start, mut punched) = (Instant::now(), HashMap::new());
+    let (mut limit, mut bare) = (Limit::new(), Vec::with_capacity(count));
     for number in 0..count {
         let due = start + PACE.mul_f64(number as f64 / DEVICES as f64);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -50,6 +52,8 @@ pub fn punch_to_line(report: &mut Report) {
         let user = number as u64 + 10_000;
         punched.insert(user, Instant::now());
         fleet.order(&format!("punch {} {user}", number % DEVICES + 1));
+        // In the pauses, what no service can do without: two ways over loopback and a write to the disk.
+        bare.push(ms(limit.once()));
     }
     let mut times: Vec<f64> =
         reader.join().unwrap().into_iter().map(|(at, user)| ms(at - punched[&user])).collect();
@@ -63,6 +67,42 @@ pub fn punch_to_line(report: &mut Report) {
         times[times.len() - 1],
         100.0 * cpu / LENGTH.as_secs_f64()
     ));
+    report.note(&format!(
+        "a bare echo over loopback and a synced write of 4 kB meanwhile: p50 {:.2} ms, p99 {:.1} ms, slowest {:.1} ms",
+        percentile(&mut bare, 0.5),
+        percentile(&mut bare, 0.99),
+        bare[bare.len() - 1]
+    ));
+}
+
+/// What the machine itself takes for as much: a byte to another thread and back, and a page that is on the disk.
+struct Limit {
+    stream: TcpStream,
+    file: File,
+}
+
+impl Limit {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (mut other, _) = listener.accept().unwrap();
+        other.set_nodelay(true).unwrap();
+        std::thread::spawn(move || {
+            let mut byte = [0];
+            while other.read_exact(&mut byte).is_ok() && other.write_all(&byte).is_ok() {}
+        });
+        Self { stream, file: tempfile::tempfile().expect("a temporary file") }
+    }
+
+    fn once(&mut self) -> Duration {
+        let since = Instant::now();
+        self.stream.write_all(&[1]).unwrap();
+        self.stream.read_exact(&mut [0]).unwrap();
+        self.file.write_all(&[1; 4096]).unwrap();
+        self.file.sync_data().unwrap();
+        since.elapsed()
+    }
 }
 
 /// Waits until every device has been read and tells of its punches.

@@ -213,10 +213,13 @@ impl Collector {
         let now = self.clock.now();
         match told {
             Told::Opened(id, serial_number) => {
+                if let Some(answered) = &serial_number {
+                    self.say_stranger(&id, answered);
+                }
                 self.with(&id, |device| device.opened(serial_number, now));
             }
             Told::Events { id, serial_number, events, lost } => {
-                self.events.fetch_sub(1, Ordering::Relaxed);
+                self.events.fetch_sub(events.len(), Ordering::Relaxed);
                 self.hear(&id, serial_number.as_deref(), events, lost);
             }
             Told::Known { id, serial_number, answer } => self.known(&id, serial_number, answer),
@@ -276,9 +279,9 @@ impl Listener for Collector {
     }
 
     fn events(&self, id: &DeviceId, serial_number: Option<&str>, events: Vec<Event>, lost: u64) {
-        let waiting = self.events.fetch_add(1, Ordering::Relaxed);
-        let (events, lost) =
-            if waiting < EVENTS_CEILING { (events, lost) } else { (Vec::new(), lost + events.len() as u64) };
+        let room = self.events.load(Ordering::Relaxed) + events.len() <= EVENTS_CEILING;
+        let (events, lost) = if room { (events, lost) } else { (Vec::new(), lost + events.len() as u64) };
+        self.events.fetch_add(events.len(), Ordering::Relaxed);
         let serial_number = serial_number.map(str::to_owned);
         self.tell(Told::Events { id: id.clone(), serial_number, events, lost });
     }

@@ -19,16 +19,21 @@ use crate::store::device::SessionMode;
 use crate::store::journal::Cursor;
 use crate::wire::record::punch::PunchLayout;
 
-/// Reads under way at a time; one that takes longer than [`SLOW`] does not count any more.
+/// Reads of quick devices under way at a time; one that takes longer than [`SLOW`] does not count any more.
 const READS: usize = 8;
-/// How many slow ones may be under way besides.
+/// The same of devices whose last read was slow.
 const SLOW_READS: usize = 16;
+/// All reads together take at most so many of the registry's workers, and at most half of them.
+const ALL_READS: usize = 32;
 /// What is slow.
-const SLOW: Duration = Duration::from_secs(20);
+pub(super) const SLOW: Duration = Duration::from_secs(20);
 /// A large read does not count as one any more after this long.
 const LARGE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the journal may take to say where a log was left.
 const ASKING: Duration = Duration::from_secs(10);
+/// What is said of a device that does not say who it is.
+const NAMELESS: &str = "the device does not tell its serial number, and the one that is known did; if it was replaced by \
+     one that has none, register that as a new device";
 /// How long people that were looked up are known.
 const PEOPLE: Duration = Duration::from_secs(60);
 
@@ -54,26 +59,34 @@ impl Drop for Answer {
 }
 
 impl Collector {
-    /// Begins what is due, the longest due first, as far as there is room.
+    /// Begins what is due, the longest due first, as far as there is room. Slow devices have places of their own, so
+    /// that they take none from the others.
     pub(super) fn begin_reads(self: &Arc<Self>) {
         let now = self.clock.now();
-        let mut due: Vec<(Instant, DeviceId)> = Vec::new();
-        let room = {
-            let devices = lock(&self.devices);
-            let (mut quick, mut slow) = (0, 0);
-            for (id, device) in &*devices {
-                match device.stage {
-                    Stage::Resting if device.is_due(now) => due.push((device.due, id.clone())),
-                    Stage::Resting => {}
-                    Stage::Asking { since } | Stage::Reading { since } if now < since + SLOW => quick += 1,
-                    Stage::Asking { .. } | Stage::Reading { .. } => slow += 1,
+        let mut due: Vec<(Instant, DeviceId, bool)> = Vec::new();
+        let (mut quick, mut slow) = (0, 0);
+        for (id, device) in &*lock(&self.devices) {
+            match device.stage {
+                Stage::Resting if device.is_due(now) => due.push((device.due, id.clone(), device.slow)),
+                Stage::Resting => {}
+                Stage::Asking { since } | Stage::Reading { since } if device.slow || now >= since + SLOW => {
+                    slow += 1;
                 }
+                Stage::Asking { .. } | Stage::Reading { .. } => quick += 1,
             }
-            if slow > SLOW_READS { 0 } else { READS.saturating_sub(quick) }
-        };
+        }
         due.sort_unstable();
-        for (_, id) in due.into_iter().take(room) {
-            self.begin(&id, now);
+        let all = ALL_READS.min(self.registry.settings().workers / 2).max(1);
+        for (_, id, is_slow) in due {
+            let (under_way, most) =
+                if is_slow { (&mut slow, SLOW_READS.min(all / 2)) } else { (&mut quick, READS) };
+            if *under_way < most.max(1) {
+                *under_way += 1;
+                if quick + slow > all {
+                    break;
+                }
+                self.begin(&id, now);
+            }
         }
     }
 
@@ -85,6 +98,10 @@ impl Collector {
             (serial_number, cursor)
         });
         let Some((serial_number, cursor)) = known else { return };
+        if !self.journal.takes_rows() {
+            // What the device has stays with it, and nobody holds it up.
+            return self.failed(id, ReadResult::JournalFailed, "the journal cannot be written now".into());
+        }
         if let Some((_, cursor)) = cursor {
             return self.submit(id, serial_number, cursor);
         }
@@ -140,6 +157,7 @@ impl Collector {
                     serial_number: serial_number.clone(),
                     cursor,
                     decoder: device.decoder(),
+                    people_are_fresh: false,
                     effort: device.effort(now),
                     serve: effective.calls_between_pieces,
                     may_be_large: Arc::new(move || gate.enter_large()),
@@ -187,12 +205,8 @@ impl Collector {
         }
         let took = now.saturating_duration_since(began).as_millis() as u64;
         let read = report.last(took);
-        if let (End::Another(answered), Some(known)) = (&report.end, self.known_serial(id)) {
-            let level = self.strangers.failed(id.clone(), now);
-            log::log!(
-                level,
-                "device {id}: {answered} answers where {known} was expected; their punches are kept apart"
-            );
+        if let End::Another(answered) = &report.end {
+            self.say_stranger(id, answered);
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
@@ -265,8 +279,23 @@ impl Collector {
         Some(Place::new(move || lock(&collector.large).retain(|(of, began)| (*of, *began) != (number, now))))
     }
 
-    fn known_serial(&self, id: &DeviceId) -> Option<String> {
-        self.store.devices().get(id)?.facts.serial_number.clone()
+    /// Says when another device answers than the one in the record, once, and when that is over.
+    pub(super) fn say_stranger(&self, id: &DeviceId, answered: &str) {
+        let now = self.clock.now();
+        let known = self.store.devices().get(id).and_then(|device| device.facts.serial_number.clone());
+        match known.filter(|known| known != answered) {
+            Some(known) => {
+                let level = self.strangers.failed(id.clone(), now);
+                log::log!(
+                    level,
+                    "device {id}: {answered} answers where {known} was expected; their punches are kept apart"
+                );
+            }
+            None if self.strangers.recovered(id, now).is_some() => {
+                log::info!("device {id}: {answered} answers again");
+            }
+            None => {}
+        }
     }
 
     /// What waited in quarantine for the log is settled: it was read to its end since.
@@ -332,6 +361,7 @@ impl Report {
             End::Complete => (ReadResult::Complete, None),
             End::PutOff => (ReadResult::PutOff, None),
             End::Another(_) => (ReadResult::Again, Some("another device answered".to_owned())),
+            End::Nameless => (ReadResult::DeviceFailed, Some(NAMELESS.to_owned())),
             End::Outdated => (ReadResult::Again, Some("another gateway reads this device too".to_owned())),
             End::Unkept(error) => (ReadResult::JournalFailed, Some(error.to_string())),
         };

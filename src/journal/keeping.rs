@@ -90,6 +90,10 @@ impl Keeping {
                 Err(RecvTimeoutError::Timeout) if deadline.passed(self.clock.now()) => {
                     break Err(StoreError::TimedOut { outcome_unknown: true });
                 }
+                Err(RecvTimeoutError::Timeout) if !self.journal.takes_rows() => {
+                    // The device is not held up by a database that has stopped.
+                    break Err(StoreError::TimedOut { outcome_unknown: true });
+                }
                 Err(RecvTimeoutError::Timeout) => pause()?,
             }
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::body::Body;
 use super::civil::{civil_now, drift, millis, possible};
-use super::decode::Decoder;
+use super::decode::{Decoder, People};
 use super::keeping::{Keeping, Stop};
 use super::run::Run;
 use super::watched::stand_in;
@@ -34,6 +34,8 @@ pub(super) struct Reading {
     pub(super) serial_number: String,
     pub(super) cursor: Cursor,
     pub(super) decoder: Decoder,
+    /// Whether the decoder's people were looked up just now.
+    pub(super) people_are_fresh: bool,
     pub(super) effort: Effort,
     /// Whether others are served between the pieces.
     pub(super) serve: bool,
@@ -82,6 +84,8 @@ pub(super) struct Report {
     /// The cursor as it was last kept.
     pub(super) cursor: Cursor,
     pub(super) layout: Option<PunchLayout>,
+    /// The people, if they were looked up.
+    pub(super) people: Option<People>,
     /// The time of the first record of the log that has one, if the read began there.
     pub(super) first_time: Option<ClockWord>,
     /// Whether the session was wanted back before the end.
@@ -101,8 +105,10 @@ pub(super) enum End {
     Complete,
     /// Much is to be read, and enough others are at it.
     PutOff,
-    /// Another device answered than the one that is known: its serial number, or our name for it.
+    /// Another device answered than the one that is known: its serial number.
     Another(String),
+    /// A device answered that does not say who it is, where one is known that did: perhaps it is another one.
+    Nameless,
     /// The cursor was moved by somebody else.
     Outdated,
     /// The journal could not take it.
@@ -144,16 +150,23 @@ impl Reading {
             fetched: 0,
             cursor: self.cursor.clone(),
             layout: PunchLayout::for_stride(self.cursor.stride.into()),
+            people: None,
             first_time: None,
             cut_short: false,
             new_pass: false,
             gap: None,
         };
-        let answered = session.serial_number().map(str::to_owned);
-        let answered = answered.unwrap_or_else(|| stand_in(&self.device_id));
-        if answered != self.serial_number {
-            report.end = End::Another(answered);
-            return Ok(report);
+        // A device that has no serial number is never taken for one that has.
+        match session.who_is_there(deadline)? {
+            Some(answered) if answered != self.serial_number => {
+                report.end = End::Another(answered.to_owned());
+                return Ok(report);
+            }
+            None if self.serial_number != stand_in(&self.device_id) => {
+                report.end = End::Nameless;
+                return Ok(report);
+            }
+            _ => {}
         }
         let FreeSizes { punches, punch_capacity, .. } = report.sizes;
         // A full log makes room for new records without counting more.

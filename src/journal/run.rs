@@ -1,7 +1,10 @@
 //! The steps of one read: is this the log that is known, what of it is new, and was that all?
 
+use std::sync::Arc;
+
 use super::body::Body;
-use super::decode::Decoded;
+use super::decode::{Decoded, Decoder};
+use super::errand::look_up;
 use super::keeping::{Keeping, Stop};
 use super::overlap::{OVERLAP, Overlap};
 use super::reading::{Effort, End, Place, Reading, Report};
@@ -24,6 +27,7 @@ pub(super) struct Run<'r, 's, 'b, 'w> {
     pub(super) body: Option<Body>,
     pub(super) keeping: Keeping,
     pub(super) report: Report,
+    decoder: Decoder,
     /// Whether the session broke: nothing is said on it any more.
     broken: bool,
     /// Held while much is read.
@@ -56,8 +60,9 @@ impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
         keeping: Keeping,
         report: Report,
     ) -> Self {
-        let body = Some(body);
-        Self { reading, session, deadline, between, body, keeping, report, broken: false, place: None }
+        let (body, decoder) = (Some(body), reading.decoder.clone());
+        let (broken, place) = (false, None);
+        Self { reading, session, deadline, between, body, keeping, report, decoder, broken, place }
     }
 
     pub(super) fn all(&mut self, latest: ClockWord) -> Result<End, Stop> {
@@ -80,6 +85,7 @@ impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
                 return Ok(End::PutOff);
             }
         }
+        self.name_people(base.records < slots)?;
         let pending = Pending { records: Vec::new(), strange: Vec::new(), overlap, slot: base.records };
         let pending = self.read(&base, slots, pending)?;
         self.release()?;
@@ -141,6 +147,20 @@ impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
         known.next_pass(stride)
     }
 
+    /// Looks up who is behind the indices of new records: an index may have passed to somebody else just now. Not
+    /// where the log stands in the device's transfer buffer, which the users would take.
+    fn name_people(&mut self, are_new: bool) -> Result<(), Stop> {
+        let by_index = self.report.layout == Some(PunchLayout::Short);
+        let in_memory = self.body.as_ref().is_some_and(Body::is_in_memory);
+        if are_new && by_index && in_memory && !self.reading.people_are_fresh {
+            self.report.people = look_up(self.session, self.deadline)?;
+            if let Some(people) = &self.report.people {
+                self.decoder.people = Arc::clone(people);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads up to the end, sending whole batches; gives what is left over.
     fn read(&mut self, base: &Cursor, slots: u64, mut pending: Pending) -> Result<Pending, Stop> {
         while pending.slot < slots {
@@ -181,7 +201,7 @@ impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
     fn take(&mut self, bytes: &[u8], pending: &mut Pending) {
         let Some(layout) = self.report.layout else { return };
         for raw in bytes.chunks_exact(layout.stride()) {
-            match self.reading.decoder.log(raw, layout) {
+            match self.decoder.log(raw, layout) {
                 Decoded::Record(record) => pending.records.push(record),
                 Decoded::Strange(strange) => {
                     self.report.strange += 1;

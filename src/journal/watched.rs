@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::civil::zone_of;
 use super::decode::{Decoder, People};
+use super::dispatch::SLOW;
 use super::reading::Effort;
 use super::settings::{CollectorSettings, DeviceSettings, Effective};
 use super::status::{CollectionStatus, LastRead, Live, Proved, ReadResult};
@@ -42,6 +43,8 @@ pub(super) struct Watched {
     pub(super) waiters: Vec<Waiter>,
     /// Who waits for the read under way.
     pub(super) served: Vec<Waiter>,
+    /// Whether the last read was.
+    pub(super) slow: bool,
     /// Sessions since the log was last proved.
     pub(super) sessions: u32,
     /// Whether a session was made since the read under way began.
@@ -111,6 +114,7 @@ impl Watched {
             doing: Effort::Count,
             waiters: Vec::new(),
             served: Vec::new(),
+            slow: false,
             sessions: 0,
             reopened: false,
             compare_at: now,
@@ -192,7 +196,8 @@ impl Watched {
         if self.answered.is_some() && serial_number.is_some() && self.answered != serial_number {
             self.forget();
         }
-        self.answered = serial_number.or_else(|| Some(stand_in(&self.device.id)));
+        // A device that did not say this time who it is, is who it was: a serial number is not lost, an answer is.
+        self.answered = serial_number.or_else(|| Some(self.serial_number()));
         self.live = Live::Off;
         let pause = self.pause_before_next();
         self.sessions = self.sessions.saturating_add(1);
@@ -260,6 +265,7 @@ impl Watched {
         if read.result.is_proof() {
             self.sessions = 0;
         }
+        self.slow = u128::from(read.took) >= SLOW.as_millis();
         let undone = match read.result {
             ReadResult::NothingNew | ReadResult::Complete => None,
             ReadResult::PutOff | ReadResult::Again => Some(self.doing),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use zkgate::simulator::{DeviceHandle, Fault};
 use zkgate::wire::clock_word::{ClockWord, PossibleTime};
 use zkgate::wire::record::UserId;
@@ -35,13 +35,7 @@ impl<'g> Player<'g> {
             device.set_log_capacity(capacity, 1);
         }
         let serial_number = device.serial_number();
-        let address = device.address();
-        let body = json!({
-            "ip_address": address.ip().to_string(),
-            "port": address.port(),
-            "transport": if script.udp { "udp" } else { "auto" },
-        });
-        let id = register(gateway, &body);
+        let id = add_over(gateway, &device, if script.udp { "udp" } else { "auto" });
         let mut truth = Truth::default();
         let log = device.punches();
         truth.grown(&log, log.len());
@@ -167,7 +161,12 @@ impl<'g> Player<'g> {
     fn may_wrap(&mut self, more: usize) -> bool {
         self.look();
         let there = self.truth.recorded.len() - self.truth.begin;
-        self.script.capacity.is_none_or(|room| there + more <= room) || self.rooted || self.prove()
+        if self.script.capacity.is_none_or(|room| there + more <= room) {
+            return true;
+        }
+        // No log is so small that equal records of one second push each other out of it.
+        self.next_second();
+        self.rooted || self.prove()
     }
 
     fn set_clock(&self, seconds: i64) -> String {
@@ -260,9 +259,20 @@ fn datetime(time: zkgate::wire::clock_word::CivilTime) -> jiff::civil::DateTime 
     time.to_string().parse().unwrap()
 }
 
+/// Registers a device.
+pub fn add(gateway: &Gateway, device: &DeviceHandle) -> String {
+    add_over(gateway, device, "auto")
+}
+
 /// Registers a device, once: whoever was not answered is told that it is there.
-fn register(gateway: &Gateway, body: &Value) -> String {
-    let made = gateway.until("POST", "/devices", Some(body), |status, _| matches!(status, 201 | 409));
+fn add_over(gateway: &Gateway, device: &DeviceHandle, transport: &str) -> String {
+    let address = device.address();
+    let body = json!({
+        "ip_address": address.ip().to_string(),
+        "port": address.port(),
+        "transport": transport,
+    });
+    let made = gateway.until("POST", "/devices", Some(&body), |status, _| matches!(status, 201 | 409));
     let id = if made["id"].is_null() { &made["other_device"] } else { &made["id"] };
     id.as_str().unwrap().to_owned()
 }

@@ -69,8 +69,8 @@ fn an_event_before_the_log_is_known_to_be_one_of_indices_waits_for_it() {
     // After a start nothing is known of the layout before the log was looked at.
     let device = site.device(0);
     set(device, "delay:400ms@chunk");
-    let rig = site.start(&Setup::default());
     let events = device.counters().command(crate::rig::REG_EVENT);
+    let rig = site.start(&Setup::default());
     until("it listens", || device.counters().command(crate::rig::REG_EVENT) > events);
     punch(device);
     until("it is there once", || rig.count() == 51);

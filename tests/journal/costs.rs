@@ -6,7 +6,7 @@ use zkgate::base::clock::Clock;
 use zkgate::journal::status::ReadResult;
 use zkgate::simulator::{Config, Profile};
 
-use crate::rig::{CHUNK, FREE_SIZES, PREPARE, Setup, one, one_of, result, set, until};
+use crate::rig::{CHUNK, FREE_SIZES, PREPARE, Setup, each, one, one_of, result, silent_crowd, until};
 
 #[test]
 fn twenty_new_records_behind_a_hundred_thousand_cost_no_fiftieth_of_the_log() {
@@ -19,8 +19,7 @@ fn twenty_new_records_behind_a_hundred_thousand_cost_no_fiftieth_of_the_log() {
     assert!(before.bytes(CHUNK) < log + log / 20, "the first read took {}", before.bytes(CHUNK));
     assert_eq!(rig.count(), 100_000);
 
-    set(device, "event-lost");
-    assert_eq!(device.punch_many(20), 20);
+    silent_crowd(device, 20);
     let read = rig.read(0);
     let fetched = device.counters().bytes(CHUNK) - before.bytes(CHUNK);
     assert!(fetched <= log / 50, "{fetched} bytes for 20 records");
@@ -55,14 +54,13 @@ fn that_nothing_is_new_is_found_out_by_two_small_commands() {
 
 #[test]
 fn a_device_whose_counts_mean_nothing_is_read_from_the_end_that_is_known() {
-    for profile in [Profile::Vl49, Profile::D2] {
+    each([Profile::Vl49, Profile::D2], |profile| {
         let (_site, rig) = one(profile, 20_000);
         let device = rig.device(0);
         rig.settled(0);
         let stride = profile.layouts().1.stride() as u64;
-        set(device, "event-lost");
         for new in [0, 7] {
-            assert_eq!(device.punch_many(new), new);
+            silent_crowd(device, new);
             let before = device.counters();
             let read = rig.read(0);
             assert_eq!((read.result, read.added), (ReadResult::Complete, new as u64), "{profile}");
@@ -72,7 +70,7 @@ fn a_device_whose_counts_mean_nothing_is_read_from_the_end_that_is_known() {
             assert_eq!(device.counters().command(PREPARE) - before.command(PREPARE), 1, "{profile}");
         }
         rig.has_all_of(0);
-    }
+    });
 }
 
 #[test]

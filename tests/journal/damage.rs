@@ -6,7 +6,7 @@ use zkgate::store::journal::quarantine::{Origin, Reason};
 use zkgate::wire::clock_word::{CivilTime, ClockWord, PossibleTime};
 use zkgate::wire::record::punch::Punch;
 
-use crate::rig::{Setup, Site, one_of, set, user};
+use crate::rig::{Setup, Site, each, one_of, set, user};
 
 #[test]
 fn a_damaged_record_is_put_aside_with_its_bytes_and_the_log_is_complete() {
@@ -52,7 +52,7 @@ fn blank_records_are_counted_and_are_no_punches() {
 
 #[test]
 fn a_time_that_does_not_exist_is_kept_as_it_came_and_marked() {
-    for profile in [Profile::Tft, Profile::OldUdp, Profile::Bw16Udp, Profile::Vl49] {
+    each([Profile::Tft, Profile::OldUdp, Profile::Bw16Udp, Profile::Vl49], |profile| {
         let site = Site::of(Config { profile, users: 20, punches: 300, ..Config::default() });
         set(site.device(0), "impossible-dates:10");
         let rig = site.start(&Setup::default());
@@ -67,7 +67,7 @@ fn a_time_that_does_not_exist_is_kept_as_it_came_and_marked() {
         }
         rig.read_everything(0);
         assert_eq!((rig.count(), rig.gaps(0).len()), (300, 0), "{profile}");
-    }
+    });
 }
 
 fn word(month: u8, day: u8, hour: u8, minute: u8) -> ClockWord {

@@ -4,23 +4,16 @@
 use std::time::Duration;
 
 use zkgate::journal::completeness::{Day, Evidence, Lack};
-use zkgate::simulator::{Config, DeviceHandle, Profile};
+use zkgate::simulator::{Config, Profile};
 use zkgate::store::journal::{Gap, GapReason};
 use zkgate::wire::clock_word::{CivilTime, ClockWord, PossibleTime};
 use zkgate::wire::record::punch::PunchLayout;
 
-use crate::rig::{Rig, Setup, Site, made_up, one, one_of, punch, set};
+use crate::rig::{Rig, Setup, Site, crowd, made_up, one, one_of, punch, set, silent_crowd};
 
 fn small(log_capacity: usize, wrap_block: usize, punches: usize) -> (Site, Rig) {
     let config = Config { users: 20, punches, log_capacity, wrap_block, ..Config::default() };
     one_of(config, &Setup::default())
-}
-
-/// How many people punched before.
-fn silently(device: &DeviceHandle, count: usize) {
-    set(device, "event-lost");
-    assert_eq!(device.punch_many(count), count);
-    device.clear_faults();
 }
 
 #[test]
@@ -30,7 +23,7 @@ fn a_log_that_wraps_loses_nothing_as_long_as_it_is_read_in_time() {
         rig.settled(0);
         let mut total = 480;
         for count in [15, 60, 5, 250] {
-            silently(rig.device(0), count);
+            silent_crowd(rig.device(0), count);
             total += count;
             let read = rig.read(0);
             assert_eq!((rig.count(), read.added), (total, count as u64), "blocks of {block}");
@@ -49,7 +42,7 @@ fn a_log_that_wrapped_past_what_was_read_leaves_a_gap_between_the_two() {
     rig.settled(0);
     let known = rig.cursor("SIM0000000001").verified_time;
     rig.stop();
-    site.device(0).punch_many(700);
+    crowd(site.device(0), 700);
     let rig = site.start(&Setup::default());
     rig.settled(0);
     assert_eq!(rig.count(), 980);
@@ -70,7 +63,7 @@ fn a_log_that_somebody_else_cleared_leaves_a_gap_and_keeps_what_was_read() {
         let device = rig.device(0);
         let known = rig.status(0).proved.unwrap().until;
         device.clear_log();
-        silently(device, 4);
+        silent_crowd(device, 4);
         rig.read(0);
         let gaps = rig.gaps(0);
         assert_eq!(rig.count(), 304, "{profile}");
@@ -83,7 +76,7 @@ fn a_log_that_somebody_else_cleared_leaves_a_gap_and_keeps_what_was_read() {
         rig.read(0);
         assert_eq!((rig.gaps(0).len(), rig.count()), (2, 304), "{profile}");
         rig.read(0);
-        silently(device, 3);
+        silent_crowd(device, 3);
         rig.read(0);
         assert_eq!((rig.gaps(0).len(), rig.count()), (2, 307), "{profile}: nothing is missing after that");
     }
@@ -97,9 +90,9 @@ fn an_empty_log_that_is_cleared_leaves_no_gap() {
         let device = rig.device(0);
         device.clear_log();
         rig.read(0);
-        silently(device, 2);
+        silent_crowd(device, 2);
         rig.read(0);
-        silently(device, 2);
+        silent_crowd(device, 2);
         rig.read(0);
         assert_eq!((rig.count(), rig.gaps(0).len()), (4, 0), "{profile}");
         rig.has_all_of(0);
@@ -113,7 +106,7 @@ fn a_log_that_was_cleared_and_refilled_with_more_is_not_taken_for_a_longer_one()
         rig.settled(0);
         let device = rig.device(0);
         device.clear_log();
-        silently(device, more);
+        silent_crowd(device, more);
         rig.read(0);
         assert_eq!(rig.count(), 100 + more);
         let gaps = rig.gaps(0);
@@ -145,7 +138,7 @@ fn a_log_that_lost_only_what_was_read_leaves_no_gap() {
     let device = rig.device(0);
     for oldest in [1, 100, 198] {
         device.wrap(oldest);
-        silently(device, 2);
+        silent_crowd(device, 2);
         rig.read(0);
     }
     assert_eq!((rig.count(), rig.gaps(0).len()), (306, 0));

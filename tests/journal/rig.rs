@@ -1,8 +1,9 @@
 //! Simulated devices, a store, a journal, a registry and a collector, put together as the service does it.
 
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Time;
 use tempfile::TempDir;
@@ -11,6 +12,7 @@ use zkgate::base::deadline::Deadline;
 use zkgate::base::ids::DeviceId;
 use zkgate::base::liveness::Liveness;
 use zkgate::device::{SessionSettings, Target};
+use zkgate::journal::civil::{civil_now, millis, moment, possible, zone_of};
 use zkgate::journal::correction::Correction;
 use zkgate::journal::status::{CollectionStatus, ReadResult};
 use zkgate::journal::{Collector, CollectorSettings, DeviceSettings, LastRead};
@@ -21,7 +23,7 @@ use zkgate::store::journal::quarantine::Quarantined;
 use zkgate::store::journal::{Cursor, Filter, Gap, Journal, JournalSettings, PageQuery, Row, Source};
 use zkgate::store::{Place, Store, StoreSettings};
 use zkgate::wire::carrier::Carrier;
-use zkgate::wire::clock_word::ClockWord;
+use zkgate::wire::clock_word::{ClockWord, PossibleTime};
 use zkgate::wire::comm_key::CommKey;
 use zkgate::wire::record::UserId;
 use zkgate::wire::record::punch::{Punch, PunchLayout};
@@ -88,8 +90,8 @@ pub(crate) struct Setup {
     pub(crate) timezone: Option<String>,
     /// What is set for each device before the start.
     pub(crate) device: Option<DeviceSettings>,
-    /// How many records each device has; 0 for as many as there are simulated devices.
-    pub(crate) records: usize,
+    /// Further addresses at which the first device answers, each with a record of its own.
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 impl Default for Setup {
@@ -118,7 +120,7 @@ impl Default for Setup {
             mode: SessionMode::Persistent,
             timezone: None,
             device: None,
-            records: 0,
+            addresses: Vec::new(),
         }
     }
 }
@@ -197,11 +199,10 @@ impl Rig {
         let journal = JournalSettings { state_dir: site.state.path().to_owned(), postgres: None, queue: 256 };
         let journal = Journal::open(&journal, Arc::clone(&time), &liveness).unwrap();
         let handles = site.simulator.devices();
-        let records = if setup.records == 0 { handles.len() } else { setup.records };
         if store.devices().iter().count() == 0 {
-            for number in 0..records {
-                let device = &handles[number % handles.len()];
-                store.create_wait(new_device(device, setup), soon()).unwrap();
+            let addresses = handles.iter().map(DeviceHandle::address).chain(setup.addresses.iter().copied());
+            for (address, device) in addresses.zip(handles.iter().cycle()) {
+                store.create_wait(new_device(address, device, setup), soon()).unwrap();
             }
         }
         let mut ids: Vec<DeviceId> = store.devices().iter().map(|device| device.id.clone()).collect();
@@ -233,7 +234,12 @@ impl Rig {
     }
 
     pub(crate) fn device(&self, number: usize) -> &DeviceHandle {
-        &self.devices[number]
+        &self.devices[number % self.devices.len()]
+    }
+
+    /// Far away for a machine, by the clock that the test may have moved.
+    pub(crate) fn soon(&self) -> Deadline {
+        Deadline::after(self.clock.now(), PATIENCE)
     }
 
     /// Everything is ended in the order of the service.
@@ -244,8 +250,8 @@ impl Rig {
     fn end(&mut self) {
         if !std::mem::replace(&mut self.stopped, true) {
             self.collector.stop();
-            self.registry.stop(soon());
-            let closed = (self.store.close(soon()), self.journal.close(soon()));
+            self.registry.stop(self.soon());
+            let closed = (self.store.close(self.soon()), self.journal.close(self.soon()));
             if !std::thread::panicking() {
                 assert_eq!(closed, (Ok(()), Ok(())));
             }
@@ -295,7 +301,7 @@ impl Rig {
 
     /// Waits until a read that begins from now on has proved the whole log, where reads are frequent.
     pub(crate) fn settled_poll(&self, number: usize) {
-        let now = zkgate::journal::civil::millis(self.clock.wall());
+        let now = millis(self.clock.wall());
         until("a later read proves it all", || {
             let last = self.collector.status(&self.ids[number]).and_then(|status| status.last);
             last.is_some_and(|read| read.at > now && read.result.is_proof())
@@ -315,7 +321,7 @@ impl Rig {
         let (mut rows, mut after) = (Vec::new(), 0);
         loop {
             let query = PageQuery { after, limit: 10_000, filter: Filter::default() };
-            let page = self.journal.page(query, soon()).unwrap();
+            let page = self.journal.page(query, self.soon()).unwrap();
             rows.extend(page.rows);
             if !page.more {
                 return rows;
@@ -333,16 +339,19 @@ impl Rig {
     }
 
     pub(crate) fn cursor(&self, serial_number: &str) -> Cursor {
-        self.journal.cursor(serial_number, soon()).unwrap().unwrap_or_default()
+        self.journal.cursor(serial_number, self.soon()).unwrap().unwrap_or_default()
     }
 
     pub(crate) fn gaps(&self, number: usize) -> Vec<Gap> {
-        self.journal.gaps(&self.ids[number], soon()).unwrap()
+        self.journal.gaps(&self.ids[number], self.soon()).unwrap()
     }
 
     /// What waits in quarantine, or what was settled.
     pub(crate) fn quarantined(&self, settled: bool) -> Vec<Quarantined> {
-        self.journal.read(soon(), move |backend| backend.quarantined(0, 10_000, None, Some(settled))).unwrap()
+        let quarantined = self
+            .journal
+            .read(self.soon(), move |backend| backend.quarantined(0, 10_000, None, Some(settled)));
+        quarantined.unwrap()
     }
 
     /// What it has to be: every record of the device once, in the order of its log where the log made the rows, and
@@ -366,7 +375,7 @@ impl Drop for Rig {
 }
 
 /// A punch in words that rows and records have in common.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Told {
     pub(crate) time: u32,
     pub(crate) user_id: String,
@@ -400,8 +409,7 @@ impl Told {
     }
 }
 
-fn new_device(device: &DeviceHandle, setup: &Setup) -> NewDevice {
-    let address = device.address();
+pub(crate) fn new_device(address: SocketAddr, device: &DeviceHandle, setup: &Setup) -> NewDevice {
     NewDevice {
         name: None,
         ip_address: address.ip(),
@@ -423,6 +431,28 @@ pub(crate) fn user(device: &DeviceHandle, number: usize) -> UserId {
     device.users()[number].user_id
 }
 
+/// The device's clock goes to a second in which nobody has punched yet.
+pub(crate) fn tick(device: &DeviceHandle) {
+    let shown = ClockWord::pack(PossibleTime::new(device.clock()).unwrap());
+    let zone = zone_of(Some("UTC"));
+    let later = moment(shown, &zone).instant.unwrap() + 2;
+    let later = UNIX_EPOCH + Duration::from_secs(later.unsigned_abs());
+    device.set_clock(possible(civil_now(later, &zone)));
+}
+
+/// So many people punch at once, in a second in which nobody did before.
+pub(crate) fn crowd(device: &DeviceHandle, count: usize) {
+    tick(device);
+    assert_eq!(device.punch_many(count), count);
+}
+
+/// The same, and nobody is told.
+pub(crate) fn silent_crowd(device: &DeviceHandle, count: usize) {
+    set(device, "event-lost");
+    crowd(device, count);
+    device.clear_faults();
+}
+
 /// One punch of the first user.
 pub(crate) fn punch(device: &DeviceHandle) -> Punch {
     device.punch(user(device, 0), 0, 1).expect("people can punch")
@@ -438,6 +468,16 @@ pub(crate) const DISABLE: u16 = 1003;
 pub(crate) const ENABLE: u16 = 1002;
 pub(crate) const SET_TIME: u16 = 202;
 pub(crate) const FREE_SIZES: u16 = 50;
+
+/// The same story with each of these, at the same time: most of it is waiting.
+pub(crate) fn each<T: Send>(cases: impl IntoIterator<Item = T>, story: impl Fn(T) + Sync) {
+    let story = &story;
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || story(case));
+        }
+    });
+}
 
 /// Records that somebody made up.
 pub(crate) fn made_up(count: u32, first: ClockWord, layout: PunchLayout) -> Vec<Punch> {
@@ -455,6 +495,27 @@ pub(crate) fn made_up(count: u32, first: ClockWord, layout: PunchLayout) -> Vec<
 pub(crate) fn target(device: &DeviceHandle) -> Target {
     let carrier = if device.speaks_tcp() { Carrier::Tcp } else { Carrier::Udp };
     Target { address: device.address(), comm_key: CommKey::default(), carriers: vec![carrier] }
+}
+
+/// Another address at which a device answers: whatever comes is handed on, both ways. Ends with the test's process.
+pub(crate) fn another_address(device: &DeviceHandle) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, to) = (listener.local_addr().unwrap(), device.address());
+    std::thread::spawn(move || {
+        for near in listener.incoming().map_while(Result::ok) {
+            let Ok(far) = TcpStream::connect(to) else { continue };
+            for (mut from, mut to) in [
+                (near.try_clone().unwrap(), far.try_clone().unwrap()),
+                (far.try_clone().unwrap(), near.try_clone().unwrap()),
+            ] {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+    address
 }
 
 pub(crate) const fn is_live(row: &Row) -> bool {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use zkgate::base::clock::Clock;
 use zkgate::journal::DeviceSettings;
 use zkgate::journal::status::{Live, ReadResult};
-use zkgate::simulator::Config;
+use zkgate::simulator::{Config, How};
 use zkgate::store::device::SessionMode;
 
-use crate::rig::{FREE_SIZES, PREPARE, REG_EVENT, Setup, Site, one, one_of, result, set, until};
+use crate::rig::{
+    FREE_SIZES, PREPARE, REG_EVENT, Setup, Site, another_address, new_device, one, one_of, result, set, until,
+};
 
 #[test]
 fn reads_that_are_asked_for_at_once_are_one() {
@@ -104,6 +106,24 @@ fn what_is_set_for_a_device_counts_at_once_and_after_a_start() {
 }
 
 #[test]
+fn what_is_set_for_a_device_counts_also_if_it_comes_into_the_list_later() {
+    let (site, rig) = one(zkgate::simulator::Profile::Tft, 20);
+    let set = DeviceSettings { enabled: Some(false), ..DeviceSettings::default() };
+    let text = serde_json::to_string(&set).unwrap();
+    let later = zkgate::base::ids::DeviceId::from(2);
+    rig.journal.write(rig.soon(), move |backend| backend.set_settings(&later, Some(&text))).unwrap();
+    rig.stop();
+    let setup = Setup::polling(Duration::from_millis(100));
+    let rig = site.start(&setup);
+    until("the settings are known", || result(&rig, 0).is_some());
+    let second = new_device(another_address(site.device(0)), site.device(0), &setup);
+    let id = rig.store.create_wait(second, rig.soon()).unwrap().id.clone();
+    until("it is in the list", || rig.collector.status(&id).is_some());
+    let status = rig.collector.status(&id).unwrap();
+    assert_eq!((status.settings, status.next_read, status.last.is_none()), (set, None, true));
+}
+
+#[test]
 fn devices_that_drip_do_not_delay_the_others() {
     let site = Site::of(Config { devices: 60, users: 5, punches: 300, ..Config::default() });
     for number in 0..6 {
@@ -117,6 +137,7 @@ fn devices_that_drip_do_not_delay_the_others() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(rig.count(), 54 * 300);
     assert!((0..6).all(|number| rig.status(number).reading), "the slow ones are still being read");
+    let_go(&site, 6);
 }
 
 #[test]
@@ -132,11 +153,20 @@ fn many_devices_that_drip_keep_no_place_from_the_others_for_long() {
     let mut turns = 0;
     until("the others are read", || {
         let all = (20..40).all(|number| reads(number) >= 3);
-        if !all && turns < 20 && (0..20).filter(|n| rig.status(*n).reading).count() >= 8 {
+        if !all && turns < 50 && (0..20).filter(|n| rig.status(*n).reading).count() >= 8 {
             // Time passes, and those that are slow are seen to be.
             turns += 1;
             rig.clock.advance(Duration::from_secs(1));
         }
         all
     });
+    let_go(&site, 20);
+}
+
+/// The first devices let go of those who read them, so that nobody waits at the end.
+fn let_go(site: &Site, devices: usize) {
+    for number in 0..devices {
+        site.device(number).clear_faults();
+        site.device(number).drop_connections(How::Rst);
+    }
 }

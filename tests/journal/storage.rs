@@ -49,17 +49,11 @@ fn a_journal_that_cannot_be_written_holds_up_no_device_and_catches_up() {
     assert_eq!(read.result, ReadResult::JournalFailed, "{read:?}");
     answers(&rig, Duration::from_secs(4));
     assert_eq!(rig.count(), 500);
-    let now = set_aside(&rig);
-    assert_eq!(now, 1, "the event waits in memory");
     drop(held);
     until("everything is kept", || rig.count() == 503);
     rig.read(0);
     rig.has_all_of(0);
     assert!(rig.gaps(0).is_empty());
-}
-
-fn set_aside(rig: &Rig) -> usize {
-    rig.journal.waiting().1
 }
 
 #[test]

@@ -126,7 +126,8 @@ pub trait Backend: Send {
     /// The last attempts of a subscription, newest first.
     fn attempts(&mut self, webhook: u64, limit: u32) -> Result<Vec<Attempt>, StoreError>;
 
-    /// The smallest cursor of all subscriptions that are on; `None` when there are none.
+    /// The smallest cursor of all subscriptions; `None` when there are none. Those that were switched off by zkgate
+    /// do not count: their receivers want nothing more.
     fn delivered_up_to(&mut self) -> Result<Option<u64>, StoreError>;
 
     /// Whether writing works: after a failure.

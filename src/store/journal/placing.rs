@@ -144,8 +144,8 @@ pub enum Placement {
         /// Which.
         seq: u64,
     },
-    /// A row of a live event: it takes the record's punch state, verify mode and work code, its pass, this ordinal
-    /// and [`Source::Both`].
+    /// A row of a live event: it takes the record's punch state, verify mode and work code, its user id if that is
+    /// known, its pass, this ordinal and [`Source::Both`].
     Completes {
         /// Which.
         seq: u64,

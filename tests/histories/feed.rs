@@ -50,7 +50,8 @@ impl Reader {
             };
             for line in BufReader::new(stream).lines() {
                 let Ok(line) = line else { break };
-                if let Some(row) = line.strip_prefix("data: ").and_then(|row| serde_json::from_str(row).ok()) {
+                if let Some(row) = line.strip_prefix("data: ").and_then(|row| serde_json::from_str(row).ok())
+                {
                     take(seen, std::iter::once(row));
                 }
                 if stop.load(Ordering::Relaxed) {
@@ -60,10 +61,7 @@ impl Reader {
         })
     }
 
-    fn start(
-        gateway: &Shared,
-        turn: impl Fn(&Gateway, &AtomicBool, &mut Seen) + Send + 'static,
-    ) -> Self {
+    fn start(gateway: &Shared, turn: impl Fn(&Gateway, &AtomicBool, &mut Seen) + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (gateway, stopped) = (Arc::clone(gateway), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {

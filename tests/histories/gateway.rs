@@ -37,7 +37,12 @@ impl Gateway {
             .max_idle_connections_per_host(8)
             .build()
             .new_agent();
-        Self { door: Mutex::new(Door::of(&service)), running: Mutex::new(service), past: Mutex::default(), agent }
+        Self {
+            door: Mutex::new(Door::of(&service)),
+            running: Mutex::new(service),
+            past: Mutex::default(),
+            agent,
+        }
     }
 
     /// The settings of a service that soon notices and soon tries again.

@@ -53,7 +53,8 @@ fn play_round(seed: u64, total: &mut Total) {
     let gateway: Shared = Arc::new(Gateway::start(Gateway::setup()));
     let pages = Reader::of_pages(&gateway);
     let stream = Reader::of_stream(&gateway);
-    let scripts: Vec<Script> = (0..DEVICES as u64).map(|number| Script::of(seed.wrapping_add(number))).collect();
+    let scripts: Vec<Script> =
+        (0..DEVICES as u64).map(|number| Script::of(seed.wrapping_add(number))).collect();
     let (simulators, handles) = devices(seed, &scripts);
     let over = AtomicBool::new(false);
     let players: Vec<(Player<'_>, Result<(), String>)> = std::thread::scope(|scope| {
@@ -65,7 +66,11 @@ fn play_round(seed: u64, total: &mut Total) {
                 if over.load(Ordering::Relaxed) {
                     break;
                 }
-                if rng.u8(0..5) == 0 { gateway.restart() } else { gateway.kill() }
+                if rng.u8(0..5) == 0 {
+                    gateway.restart()
+                } else {
+                    gateway.kill()
+                }
                 kills += 1;
             }
             kills
@@ -100,14 +105,19 @@ fn play_round(seed: u64, total: &mut Total) {
     let rows = feed::all(&gateway);
     let evidence: Vec<Value> = players
         .iter()
-        
         .map(|(player, _)| gateway.show(&format!("/devices/{}/completeness?date={DAY}", player.id)))
         .collect();
     gateway.stop();
     feed::check("pages", &pages.end(), &rows);
     feed::check("the stream", &stream.end(), &rows);
     let wrong = compare(&players, &rows, &evidence, total);
-    assert!(wrong.is_empty(), "seed {seed}: {} of {} histories went wrong:\n{}", wrong.len(), players.len(), wrong.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n\n"));
+    assert!(
+        wrong.is_empty(),
+        "seed {seed}: {} of {} histories went wrong:\n{}",
+        wrong.len(),
+        players.len(),
+        wrong.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n\n")
+    );
     drop(simulators);
 }
 
@@ -142,13 +152,20 @@ fn devices(seed: u64, scripts: &[Script]) -> (Vec<Simulator>, Vec<zkgate::simula
 }
 
 /// What went wrong, history by history.
-fn compare(players: &[(Player<'_>, Result<(), String>)], rows: &Seen, evidence: &[Value], total: &mut Total) -> Vec<String> {
+fn compare(
+    players: &[(Player<'_>, Result<(), String>)],
+    rows: &Seen,
+    evidence: &[Value],
+    total: &mut Total,
+) -> Vec<String> {
     let mut of: HashMap<&str, Vec<&Value>> = HashMap::new();
     for row in rows.values() {
         of.entry(row["serial_number"].as_str().unwrap()).or_default().push(row);
     }
-    let strangers: Vec<_> =
-        of.keys().filter(|serial| !players.iter().any(|(player, _)| player.serial_number == **serial)).collect();
+    let strangers: Vec<_> = of
+        .keys()
+        .filter(|serial| !players.iter().any(|(player, _)| player.serial_number == **serial))
+        .collect();
     assert!(strangers.is_empty(), "rows of nobody: {strangers:?}");
     let mut wrong = Vec::new();
     for ((player, end), evidence) in players.iter().zip(evidence) {
@@ -156,7 +173,13 @@ fn compare(players: &[(Player<'_>, Result<(), String>)], rows: &Seen, evidence: 
         total.histories += 1;
         total.punches += player.truth.recorded.len();
         total.gaps += evidence["all_gaps"].as_u64().unwrap();
-        let found = end.clone().and_then(|()| if player.is_exact() { exact(player, rows, evidence) } else { lossy(player, rows, evidence, total) });
+        let found = end.clone().and_then(|()| {
+            if player.is_exact() {
+                exact(player, rows, evidence)
+            } else {
+                lossy(player, rows, evidence, total)
+            }
+        });
         if let Err(what) = found {
             wrong.push(format!("{what}\n{evidence}\n{}", player.story()));
         }
@@ -210,7 +233,8 @@ fn lossy(player: &Player<'_>, rows: &[&Value], evidence: &Value, total: &mut Tot
     let gaps = evidence["gaps"].as_array().unwrap();
     for (key, count) in missing(&recorded, &there) {
         let covers = |gap: &Value| {
-            gap["from"].as_str().is_none_or(|from| from <= key.time.as_str()) && key.time.as_str() <= gap["to"].as_str().unwrap()
+            gap["from"].as_str().is_none_or(|from| from <= key.time.as_str())
+                && key.time.as_str() <= gap["to"].as_str().unwrap()
         };
         if !gaps.iter().any(covers) {
             return Err(format!("missing, and in no gap: {key:?}"));

@@ -3,7 +3,14 @@
 //! has met them in order.
 //!
 //! All that is random comes from seeds, and a failure names the seed; `ZKGATE_SEED` chooses others.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
 
 #[path = "../support/service.rs"]
 mod service;

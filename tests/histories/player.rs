@@ -121,7 +121,9 @@ impl<'g> Player<'g> {
 
     fn punch(&mut self, user: usize, state: u8, mode: u8) -> String {
         self.look();
-        let Some(user) = self.device.users().get(user).map(|user| user.user_id) else { return "nobody".into() };
+        let Some(user) = self.device.users().get(user).map(|user| user.user_id) else {
+            return "nobody".into();
+        };
         let user: UserId = user;
         match self.device.punch(user, state, mode) {
             Some(punch) => {
@@ -206,8 +208,9 @@ impl<'g> Player<'g> {
         let up_to = self.truth.recorded.len();
         let path = format!("/devices/{}/collection/read?timeout=3", self.id);
         let answer = self.gateway.ask("POST", &path, Some(&json!({})));
-        let proved = answer
-            .is_some_and(|(status, read)| status == 200 && (read["result"] == "complete" || read["result"] == "nothing_new"));
+        let proved = answer.is_some_and(|(status, read)| {
+            status == 200 && (read["result"] == "complete" || read["result"] == "nothing_new")
+        });
         if proved {
             self.truth.proved(up_to);
         }

@@ -6,10 +6,16 @@
 #[path = "support/site.rs"]
 mod site;
 
+#[path = "people/enrolment.rs"]
+mod enrolment;
 #[path = "people/faults.rs"]
 mod faults;
+#[path = "people/templates.rs"]
+mod templates;
 #[path = "people/users.rs"]
 mod users;
+#[path = "people/verbs.rs"]
+mod verbs;
 
 use site::{carriers, device};
 use zkgate::simulator::{Config, DeviceHandle, Fault, Profile, Simulator};

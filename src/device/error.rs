@@ -81,6 +81,12 @@ pub enum Fault {
         /// How many there are.
         size: u32,
     },
+    /// The call names something that no device has.
+    #[error("there is no such {what}")]
+    NoSuch {
+        /// What it names.
+        what: &'static str,
+    },
     /// The device said that it is done, and what was written is not there.
     #[error("the device acknowledged {asked} and has not kept what was written")]
     NotStored {
@@ -117,6 +123,25 @@ impl DeviceError {
         Self::from_transport(TransportError::Io(error))
     }
 
+    pub(super) const fn no_such(what: &'static str) -> Self {
+        Self { fault: Fault::NoSuch { what }, phase: Phase::Reply, reached: Reached::No }
+    }
+
+    /// What a comparison of what was there before, what was wanted, and what is there now comes to.
+    pub(super) fn unless_kept<T: PartialEq>(
+        asked: Command,
+        before: &T,
+        wanted: &T,
+        now: &T,
+    ) -> Result<(), Self> {
+        let fault = match now {
+            now if now == wanted => return Ok(()),
+            now if now == before => Fault::NotStored { asked },
+            _ => Fault::StoredDifferently { asked },
+        };
+        Err(Self { fault, phase: Phase::Reply, reached: Reached::Yes })
+    }
+
     /// Whether the session can be used for another call.
     #[must_use]
     pub fn keeps_session(&self) -> bool {
@@ -128,6 +153,7 @@ impl DeviceError {
             | Fault::NotStored { .. }
             | Fault::StoredDifferently { .. }
             | Fault::NoLayout
+            | Fault::NoSuch { .. }
             | Fault::BufferGone
             | Fault::BeyondLog { .. } => true,
             Fault::Transport(_)
@@ -178,6 +204,7 @@ impl DeviceError {
             | Fault::BufferGone
             | Fault::BeyondLog { .. } => "incomplete_read",
             Fault::Table(TableError::Unknown(_)) | Fault::NoLayout => "unknown_layout",
+            Fault::NoSuch { .. } => "invalid_request",
             Fault::NotStored { .. } => "not_stored",
             Fault::StoredDifferently { .. } => "stored_differently",
             Fault::DeadlineExceeded => "deadline_exceeded",
@@ -248,6 +275,7 @@ impl DeviceError {
             "device_silent" | "connection_lost" => "the session is renewed by itself; try again",
             "deadline_exceeded" => "ask with a longer timeout, or look at the device's network",
             "unsupported_command" => "this model does not have the function",
+            "invalid_request" => "correct the request",
             "not_stored" | "stored_differently" => {
                 "read the device again; if it persists, restart the device or enter this at its keypad"
             }

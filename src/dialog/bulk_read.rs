@@ -61,6 +61,8 @@ pub struct BulkRead {
     manners: Manners,
     goal: Goal,
     method: Method,
+    /// One template is asked for, by index and finger, instead of a table.
+    single: Option<[u8; 3]>,
     /// The method to begin with the next time, if this read teaches nothing better.
     known: Method,
     /// The session id, if it is known: it tells "nothing there" from the end of a transfer that got lost.
@@ -140,6 +142,7 @@ impl BulkRead {
             manners,
             goal: Goal::Table,
             method,
+            single: None,
             known: method,
             session: None,
             expected: matches!(count, Some(1..)),
@@ -161,6 +164,15 @@ impl BulkRead {
         let mut read = Self::new(table, Method::Buffered, None, manners, now);
         read.goal = Goal::Part(part);
         read.chunk_limit = chunk_limit;
+        read
+    }
+
+    /// A read of one template, by index and finger, with this command; it comes without a size word.
+    #[must_use]
+    pub const fn single(command: Command, whose: [u8; 3], manners: Manners, now: Instant) -> Self {
+        let table = Table { command, fct: 0 };
+        let mut read = Self::new(table, Method::Direct, None, manners, now);
+        read.single = Some(whose);
         read
     }
 
@@ -203,7 +215,11 @@ impl BulkRead {
         self.transfer.begin(None);
         let request = match self.method {
             Method::Buffered => Request::new(Command::DATA_WRRQ, self.table.request()),
-            Method::Direct => Request::new(self.table.command, self.table.direct_request()),
+            Method::Direct => {
+                let whole = || self.table.direct_request();
+                let payload = self.single.map_or_else(whole, |whose| whose.to_vec());
+                Request::new(self.table.command, payload)
+            }
         };
         Step::Ask(request, self.manners.patience(Phase::Prepare))
     }
@@ -253,6 +269,9 @@ impl BulkRead {
                 Step::Wait(Patience { phase: Phase::Prepare, limit: PAUSE })
             }
             Command::ACK_ERROR | Command::ERR_NO_DATA => self.nothing(packet.command, now),
+            Command::ERR_READ | Command::ERR_NOT_FOUND if self.single.is_some() => {
+                self.nothing(packet.command, now)
+            }
             code if self.method == Method::Buffered => {
                 if code.is_unsupported() {
                     self.known = Method::Direct;

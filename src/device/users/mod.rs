@@ -10,6 +10,9 @@ pub use change::UserChange;
 pub use report::{Field, Progress, Report, UserError, Written};
 pub use write::Mode;
 
+pub(super) use plan::{Roster, Row};
+pub(super) use write::verify;
+
 use super::error::{DeviceError, Fault, Reached};
 use super::punches::Counted;
 use super::session::Session;

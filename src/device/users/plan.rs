@@ -16,7 +16,7 @@ use crate::wire::record::user_record::UserRecord;
 
 /// The table of a device as plans see it.
 #[derive(Debug)]
-pub(super) struct Roster {
+pub(in crate::device) struct Roster {
     known: HashMap<UserId, Vec<UserRecord>>,
     taken: HashSet<u16>,
     /// No index below this is free.
@@ -25,7 +25,7 @@ pub(super) struct Roster {
 
 /// One row of a plan.
 #[derive(Clone, Debug)]
-pub(super) enum Row {
+pub(in crate::device) enum Row {
     /// This record is to be written; afterwards it is this.
     Write(UserRecord, Written),
     /// Nothing has to be done any more.
@@ -33,7 +33,7 @@ pub(super) enum Row {
 }
 
 impl Roster {
-    pub(super) fn new(users: &UserTable) -> Self {
+    pub(in crate::device) fn new(users: &UserTable) -> Self {
         let mut known: HashMap<UserId, Vec<UserRecord>> = HashMap::new();
         let mut taken = HashSet::new();
         for record in users.raw() {
@@ -44,7 +44,7 @@ impl Roster {
     }
 
     /// The one record of a person.
-    pub(super) fn find(&self, user_id: &UserId) -> Result<Option<&UserRecord>, UserError> {
+    pub(in crate::device) fn find(&self, user_id: &UserId) -> Result<Option<&UserRecord>, UserError> {
         match self.known.get(user_id).map(Vec::as_slice) {
             None | Some([]) => Ok(None),
             Some([record]) => Ok(Some(record)),
@@ -53,7 +53,7 @@ impl Roster {
     }
 
     /// What has to be done for one person.
-    pub(super) fn plan(
+    pub(in crate::device) fn plan(
         &mut self,
         change: &UserChange,
         mode: Mode,

@@ -113,7 +113,7 @@ impl Session {
     }
 
     /// Writes one record, said once.
-    pub(super) fn write_record(
+    pub(in crate::device) fn write_record(
         &mut self,
         record: &UserRecord,
         deadline: Deadline,
@@ -204,7 +204,7 @@ impl<'c> Work<'c> {
 }
 
 /// Whether a record is there as it was written. Bytes that mean nothing may be another firmware's business.
-pub(super) fn verify(written: &UserRecord, read: Option<&UserRecord>) -> Result<(), UserError> {
+pub(in crate::device) fn verify(written: &UserRecord, read: Option<&UserRecord>) -> Result<(), UserError> {
     let read = read.ok_or(UserError::NotStored)?;
     let fields = Field::differing(written, read);
     if fields.is_empty() { Ok(()) } else { Err(UserError::StoredDifferently { fields }) }

@@ -17,9 +17,10 @@ use zkgate::device::templates::{Fingerprint, PersonWrite};
 use zkgate::device::users::{Mode, UserChange};
 use zkgate::simulator::{Config, Fault, Profile};
 use zkgate::wire::carrier::Carrier::{self, Tcp, Udp};
+use zkgate::wire::clock_word::{CivilTime, PossibleTime};
+use zkgate::wire::encoding::NameEncoding;
 use zkgate::wire::record::UserId;
 use zkgate::wire::record::punch::{Punch, PunchLayout};
-use zkgate::wire::encoding::NameEncoding;
 use zkgate::wire::record::template::Validity;
 use zkgate::wire::record::user::{Level, User};
 
@@ -160,7 +161,8 @@ fn pyzk_sees_what_we_wrote_and_we_see_what_pyzk_wrote() {
         let (_simulator, device) = device(profile, 123_456, Config { templates: 3, ..Config::default() });
         let at = at(device.address(), carrier, 123_456);
         let mut order = |what: &str, with: Value| {
-            pyzk.ask(&json!({ "do": what, "at": at, "with": with })).map_err(|error| format!("{row}: {what}: {error}"))
+            pyzk.ask(&json!({ "do": what, "at": at, "with": with }))
+                .map_err(|error| format!("{row}: {what}: {error}"))
         };
 
         // We write, pyzk reads.
@@ -187,7 +189,11 @@ fn pyzk_sees_what_we_wrote_and_we_see_what_pyzk_wrote() {
         assert!(report.is_complete(), "{row}: {report:?}");
         let time = UnlockTime::new(Duration::from_secs(3), UnlockUnit::Tenths).unwrap();
         session.unlock(time, deadline()).unwrap();
+        let new_year = PossibleTime::new(CivilTime::from_six([27, 1, 1, 0, 0, 0])).unwrap();
+        session.set_time(new_year, deadline()).unwrap();
         session.exit();
+        let info = order("info", json!({})).unwrap();
+        assert!(info["time"].as_str().unwrap().starts_with("2027-01-01T00:00:"), "{row}: {info}");
         assert_eq!(device.opened_for(), Some(30), "{row}");
         let read = order("tables", json!({})).unwrap();
         assert_rows(&read["users"], device.users().iter().map(user_in_pyzk), &row);
@@ -201,13 +207,21 @@ fn pyzk_sees_what_we_wrote_and_we_see_what_pyzk_wrote() {
         assert_eq!(one["bytes"], truth.last().unwrap()["bytes"], "{row}");
 
         // pyzk writes, we read.
+        order("set_time", json!({ "time": "2028-02-29T12:00:00" })).unwrap();
         let opened = order("unlock", json!({ "seconds": 3 }));
         assert!(opened.is_ok(), "{opened:?}");
-        assert_eq!((device.opened_for(), device.counters().unlocks), (Some(30), 2), "{row}: it counts in tenths");
+        assert_eq!(
+            (device.opened_for(), device.counters().unlocks),
+            (Some(30), 2),
+            "{row}: it counts in tenths"
+        );
         let user = json!({ "uid": 901, "name": "Bob", "privilege": 0, "password": "12", "user_id": "90002", "card": 7 });
-        let fingers = json!([{ "finger": 1, "bytes": hex(&[5; 700]) }, { "finger": 2, "bytes": hex(&[6; 1300]) }]);
+        let fingers =
+            json!([{ "finger": 1, "bytes": hex(&[5; 700]) }, { "finger": 2, "bytes": hex(&[6; 1300]) }]);
         order("set_templates", json!({ "user": user, "fingers": fingers })).unwrap();
         let mut session = session_with(&device, carrier, 123_456);
+        let shown = session.time(deadline()).unwrap().fields().to_string();
+        assert!(shown.starts_with("2028-02-29T12:00:"), "{row}: {shown}");
         let bob = session.user(&UserId::from_number(90_002), deadline()).unwrap().expect(&row);
         let said = bob.user();
         assert_eq!((said.uid, said.name.to_text().as_ref(), said.card_number), (901, "Bob", 7), "{row}");

@@ -32,17 +32,24 @@ pub(crate) const KINDS: [(Profile, u16); 7] = [
     (Profile::D2, 72),
 ];
 
-/// Runs a test on a fresh device of every kind, over each of its carriers.
-pub(crate) fn everywhere(users: usize, test: impl Fn(&str, &DeviceHandle, Carrier)) {
-    for (profile, user_record) in KINDS {
-        let config = Config { profile, user_record, users, templates: users.min(3), ..Config::default() };
-        let carriers = carriers(&device(config.clone()).1);
-        for carrier in carriers {
-            let (_simulator, device) = device(config.clone());
-            let case = format!("{profile} with records of {user_record} over {}", carrier.name());
-            test(&case, &device, carrier);
+/// Runs a test on a fresh device of every kind, over each of its carriers, all at the same time: they wait more than
+/// they work.
+pub(crate) fn everywhere(users: usize, test: impl Fn(&str, &DeviceHandle, Carrier) + Sync) {
+    let test = &test;
+    std::thread::scope(|scope| {
+        for (profile, user_record) in KINDS {
+            let templates = users.min(3);
+            let config = Config { profile, user_record, users, templates, threads: 1, ..Config::default() };
+            for carrier in carriers(&device(config.clone()).1) {
+                let config = config.clone();
+                scope.spawn(move || {
+                    let (_simulator, device) = device(config);
+                    let case = format!("{profile} with records of {user_record} over {}", carrier.name());
+                    test(&case, &device, carrier);
+                });
+            }
         }
-    }
+    });
 }
 
 pub(crate) fn one(profile: Profile, users: usize) -> (Simulator, DeviceHandle) {

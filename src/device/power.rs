@@ -107,7 +107,11 @@ impl Session {
         // A deadline that has passed must not leave the device disabled: a moment is always left for this.
         match self.enable(deadline.max(self.shortly())) {
             Ok(()) => (done, Left::Enabled),
-            Err(error) => (done.and(Err(error)), Left::Disabled),
+            Err(error) => {
+                // Even if what was to be done is done, this session is not to be used again.
+                self.doubtful |= !error.keeps_session();
+                (done.and(Err(error)), Left::Disabled)
+            }
         }
     }
 

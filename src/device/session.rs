@@ -14,6 +14,7 @@ use crate::base::deadline::Deadline;
 use crate::dialog::bulk_read::Method;
 use crate::dialog::error::DialogError;
 use crate::dialog::exchange::{Exchange, Reply};
+use crate::dialog::hello::SERIAL_NUMBER;
 use crate::dialog::line::Matching;
 use crate::dialog::{Manners, Phase, Request};
 use crate::transport::{Socket, TransportError};
@@ -100,6 +101,18 @@ impl Session {
     #[must_use]
     pub fn serial_number(&self) -> Option<&str> {
         self.serial_number.as_deref()
+    }
+
+    /// Who is there, asked once more if the greeting did not tell: an answer can be missing where a serial number is
+    /// not.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the session fails.
+    pub fn who_is_there(&mut self, deadline: Deadline) -> Result<Option<&str>, DeviceError> {
+        if self.serial_number.is_none() {
+            self.serial_number = self.option(SERIAL_NUMBER, deadline)?;
+        }
+        Ok(self.serial_number.as_deref())
     }
 
     /// Over what it runs.

@@ -42,8 +42,8 @@ pub struct Collector {
     pub(super) inbox: Sender<Told>,
     /// Events in the inbox.
     events: AtomicUsize,
-    /// Large reads under way, by when they began.
-    pub(super) large: Mutex<Vec<Instant>>,
+    /// guards: large reads under way, each with a number, by when they began
+    pub(super) large: Mutex<Vec<(u64, Instant)>>,
     /// guards: dry runs that may be confirmed
     pub(super) confirmations: Mutex<Vec<Confirmation>>,
     /// guards: the devices
@@ -178,11 +178,9 @@ impl Collector {
 
     fn run(self: &Arc<Self>, messages: &Receiver<Told>, pulse: &Pulse) {
         let mut upkeep = Upkeep::new(self.clock.now());
-        let mut next: Option<Instant> = None;
         loop {
             pulse.beat(self.clock.now());
-            let limit = next.map_or(NAP, |due| due.saturating_duration_since(self.clock.now()).min(NAP));
-            match messages.recv_timeout(limit) {
+            match messages.recv_timeout(self.nap()) {
                 Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(told) => {
                     contained("the collector", || self.take(told, &mut upkeep));
@@ -190,29 +188,38 @@ impl Collector {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             contained("the collector", || {
-                next = None;
                 upkeep.turn(self);
                 // A device that is not to be read is not, not even once.
                 if upkeep.settings_known {
-                    next = self.begin_reads();
+                    self.begin_reads();
                 }
             });
         }
-        let waiting: Vec<Waiter> =
-            lock(&self.devices).values_mut().flat_map(|device| device.waiters.drain(..)).collect();
+        let waiting: Vec<Waiter> = lock(&self.devices).values_mut().flat_map(Watched::all_waiters).collect();
         for waiter in waiting {
             contained("who waits for a read", || waiter(Err(Refusal::Stopping)));
         }
+    }
+
+    /// For how long there is nothing to do unless something is told. What is due and was not begun has no room, and
+    /// when there is room that is told.
+    fn nap(&self) -> Duration {
+        let now = self.clock.now();
+        let next = lock(&self.devices).values().filter_map(|device| device.due_after(now)).min();
+        next.map_or(NAP, |due| due.saturating_duration_since(now).min(NAP))
     }
 
     fn take(self: &Arc<Self>, told: Told, upkeep: &mut Upkeep) {
         let now = self.clock.now();
         match told {
             Told::Opened(id, serial_number) => {
+                if let Some(answered) = &serial_number {
+                    self.say_stranger(&id, answered);
+                }
                 self.with(&id, |device| device.opened(serial_number, now));
             }
             Told::Events { id, serial_number, events, lost } => {
-                self.events.fetch_sub(1, Ordering::Relaxed);
+                self.events.fetch_sub(events.len(), Ordering::Relaxed);
                 self.hear(&id, serial_number.as_deref(), events, lost);
             }
             Told::Known { id, serial_number, answer } => self.known(&id, serial_number, answer),
@@ -272,9 +279,9 @@ impl Listener for Collector {
     }
 
     fn events(&self, id: &DeviceId, serial_number: Option<&str>, events: Vec<Event>, lost: u64) {
-        let waiting = self.events.fetch_add(1, Ordering::Relaxed);
-        let (events, lost) =
-            if waiting < EVENTS_CEILING { (events, lost) } else { (Vec::new(), lost + events.len() as u64) };
+        let room = self.events.load(Ordering::Relaxed) + events.len() <= EVENTS_CEILING;
+        let (events, lost) = if room { (events, lost) } else { (Vec::new(), lost + events.len() as u64) };
+        self.events.fetch_add(events.len(), Ordering::Relaxed);
         let serial_number = serial_number.map(str::to_owned);
         self.tell(Told::Events { id: id.clone(), serial_number, events, lost });
     }

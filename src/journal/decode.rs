@@ -84,6 +84,8 @@ impl Decoder {
         let strange = |reason| Strange { origin: Origin::Live, reason, raw: payload.to_vec() };
         let Ok(time) = PossibleTime::new(punch.time) else { return Err(strange(Reason::UnknownLayout)) };
         let person = match punch.who {
+            // The log will name an index, and which one it is nobody knows.
+            Who::UserId(_) if self.short_log == Some(true) => return Err(strange(Reason::UnknownPerson)),
             Who::UserId(user_id) if is_user_id(&user_id) => Person::UserId(user_id),
             Who::UserId(_) => return Err(strange(Reason::BadUserId)),
             Who::Uid(uid) => self.person_of(uid).ok_or_else(|| strange(Reason::UnknownPerson))?,
@@ -198,6 +200,9 @@ mod tests {
         for unknown in [live(Some(false), 8), live(None, 7)] {
             assert_eq!(unknown.unwrap_err().reason, Reason::UnknownPerson);
         }
+        let by_id = event(Who::UserId(UserId::from_number(1007)));
+        assert_eq!(decoder(Some(true)).live(&by_id, &[1]).unwrap_err().reason, Reason::UnknownPerson);
+        assert!(decoder(None).live(&by_id, &[1]).is_ok());
         let never = LivePunch { time: CivilTime { month: 13, ..time() }, ..event(Who::Uid(7)) };
         assert_eq!(decoder(Some(true)).live(&never, &[1]).unwrap_err().raw, [1]);
     }

@@ -1,10 +1,13 @@
 //! The steps of one read: is this the log that is known, what of it is new, and was that all?
 
+use std::sync::Arc;
+
 use super::body::Body;
-use super::decode::Decoded;
+use super::decode::{Decoded, Decoder};
+use super::errand::look_up;
 use super::keeping::{Keeping, Stop};
 use super::overlap::{OVERLAP, Overlap};
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use crate::base::deadline::Deadline;
 use crate::device::{DeviceError, Session};
 use crate::registry::Between;
@@ -24,6 +27,11 @@ pub(super) struct Run<'r, 's, 'b, 'w> {
     pub(super) body: Option<Body>,
     pub(super) keeping: Keeping,
     pub(super) report: Report,
+    decoder: Decoder,
+    /// Whether the session broke: nothing is said on it any more.
+    broken: bool,
+    /// Held while much is read.
+    place: Option<Place>,
 }
 
 /// Records that were read and not sent yet.
@@ -42,7 +50,21 @@ const LARGE: u64 = 1 << 20;
 /// How often it is noted that nothing was new, in milliseconds.
 const NOTED: i64 = 10 * 60 * 1000;
 
-impl Run<'_, '_, '_, '_> {
+impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
+    pub(super) fn new(
+        reading: &'r Reading,
+        session: &'s mut Session,
+        deadline: Deadline,
+        between: &'b mut Between<'w>,
+        body: Body,
+        keeping: Keeping,
+        report: Report,
+    ) -> Self {
+        let (body, decoder) = (Some(body), reading.decoder.clone());
+        let (broken, place) = (false, None);
+        Self { reading, session, deadline, between, body, keeping, report, decoder, broken, place }
+    }
+
     pub(super) fn all(&mut self, latest: ClockWord) -> Result<End, Stop> {
         let known = self.reading.cursor.clone();
         let mut overlap = Overlap::default();
@@ -57,9 +79,13 @@ impl Run<'_, '_, '_, '_> {
         let (slots, layout) = self.body.as_ref().map_or((0, None), |body| (body.slots(), body.layout()));
         (self.report.slots, self.report.layout) = (slots, layout);
         let stride = layout.map_or(0, PunchLayout::stride) as u64;
-        if (slots - base.records.min(slots)) * stride > LARGE && !(self.reading.may_be_large)() {
-            return Ok(End::PutOff);
+        if (slots - base.records.min(slots)) * stride > LARGE {
+            self.place = (self.reading.may_be_large)();
+            if self.place.is_none() {
+                return Ok(End::PutOff);
+            }
         }
+        self.name_people(base.records < slots)?;
         let pending = Pending { records: Vec::new(), strange: Vec::new(), overlap, slot: base.records };
         let pending = self.read(&base, slots, pending)?;
         self.release()?;
@@ -69,16 +95,10 @@ impl Run<'_, '_, '_, '_> {
             return Ok(End::PutOff);
         }
         // Said before the read counts as complete, and it tells whether more has come meanwhile.
-        let after = self.session.free_sizes(self.deadline).map_err(Stop::Device);
-        let after = match after {
-            Ok(sizes) => sizes,
-            Err(stop) => {
-                self.send(&base, pending, None)?;
-                self.wait()?;
-                return Err(stop);
-            }
-        };
-        self.report.count_after = after.punches;
+        match self.session.free_sizes(self.deadline) {
+            Ok(after) => self.report.count_after = after.punches,
+            Err(error) => return Err(self.break_off(&base, pending, error)),
+        }
         self.complete(&base, pending)
     }
 
@@ -123,25 +143,22 @@ impl Run<'_, '_, '_, '_> {
     /// The cursor at the beginning of a new pass.
     fn new_pass(&self, known: &Cursor) -> Cursor {
         let layout = self.body.as_ref().and_then(Body::layout);
-        // What a pass that was broken off was looking for is looked for still.
-        let (sought_seq, sought_records, proved_before) = if known.complete {
-            (known.last_seq, known.records, known.verified_time)
-        } else {
-            (known.sought_seq, known.sought_records, known.proved_before)
-        };
-        Cursor {
-            pass: known.pass + 1,
-            stride: layout.map_or(0, |layout| u16::try_from(layout.stride()).unwrap_or(0)),
-            records: 0,
-            overlap: 0,
-            digest: Vec::new(),
-            last_seq: 0,
-            sought_seq,
-            sought_records,
-            proved_before,
-            complete: false,
-            ..known.clone()
+        let stride = layout.map_or(0, |layout| u16::try_from(layout.stride()).unwrap_or(0));
+        known.next_pass(stride)
+    }
+
+    /// Looks up who is behind the indices of new records: an index may have passed to somebody else just now. Not
+    /// where the log stands in the device's transfer buffer, which the users would take.
+    fn name_people(&mut self, are_new: bool) -> Result<(), Stop> {
+        let by_index = self.report.layout == Some(PunchLayout::Short);
+        let in_memory = self.body.as_ref().is_some_and(Body::is_in_memory);
+        if are_new && by_index && in_memory && !self.reading.people_are_fresh {
+            self.report.people = look_up(self.session, self.deadline)?;
+            if let Some(people) = &self.report.people {
+                self.decoder.people = Arc::clone(people);
+            }
         }
+        Ok(())
     }
 
     /// Reads up to the end, sending whole batches; gives what is left over.
@@ -158,13 +175,10 @@ impl Run<'_, '_, '_, '_> {
             let bytes = match piece {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    // What has come is worth keeping: the next read goes on from there.
                     if error.keeps_session() {
                         self.release()?;
                     }
-                    self.send(base, pending, None)?;
-                    self.keeping.wait(&mut || Ok(()))?;
-                    return Err(error.into());
+                    return Err(self.break_off(base, pending, error));
                 }
             };
             let before = pending.slot;
@@ -187,7 +201,7 @@ impl Run<'_, '_, '_, '_> {
     fn take(&mut self, bytes: &[u8], pending: &mut Pending) {
         let Some(layout) = self.report.layout else { return };
         for raw in bytes.chunks_exact(layout.stride()) {
-            match self.reading.decoder.log(raw, layout) {
+            match self.decoder.log(raw, layout) {
                 Decoded::Record(record) => pending.records.push(record),
                 Decoded::Strange(strange) => {
                     self.report.strange += 1;
@@ -220,7 +234,7 @@ impl Run<'_, '_, '_, '_> {
         };
         let overlap = self.send(base, pending, None)?;
         self.wait()?;
-        let missing = (self.keeping.cursor.sought_seq != 0).then(|| self.gap());
+        let missing = if self.keeping.cursor.sought_seq == 0 { None } else { Some(self.gap()?) };
         self.report.gap = missing;
         self.send(base, Pending { overlap, ..nothing }, Some(missing))?;
         self.wait()?;
@@ -234,11 +248,20 @@ impl Run<'_, '_, '_, '_> {
     }
 
     /// What is missing when the old end of the log was not met.
-    fn gap(&self) -> NewGap {
+    fn gap(&mut self) -> Result<NewGap, DeviceError> {
+        // Of an empty log nothing but the present can be said, and that has moved on since the beginning.
+        let now = match self.report.first_time {
+            Some(_) => None,
+            None => match self.session.time(self.deadline) {
+                Err(error) if !error.keeps_session() => return Err(error),
+                told => told.ok(),
+            },
+        };
         let kept = &self.keeping.cursor;
         let to = self
             .report
             .first_time
+            .or(now)
             .or(self.report.device_time)
             .or(kept.proved_before)
             .unwrap_or(ClockWord::MAX);
@@ -250,7 +273,7 @@ impl Run<'_, '_, '_, '_> {
         } else {
             GapReason::Replaced
         };
-        NewGap { from: kept.proved_before, to, reason }
+        Ok(NewGap::between(kept.proved_before, to, reason))
     }
 
     /// Sends what is pending and gives back its overlap. `closing` makes the pass complete, with or without a gap.
@@ -307,13 +330,24 @@ impl Run<'_, '_, '_, '_> {
             }
         };
         let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
-        self.keeping.send(batch, &mut || pause(session, between, serve))?;
+        let broken = self.broken;
+        self.keeping.send(batch, &mut || if broken { Ok(()) } else { pause(session, between, serve) })?;
         Ok(overlap)
+    }
+
+    /// The device failed. What has come is worth keeping: the next read goes on from there.
+    fn break_off(&mut self, base: &Cursor, pending: Pending, error: DeviceError) -> Stop {
+        self.broken = !error.keeps_session();
+        match self.send(base, pending, None).and_then(|_| self.wait()) {
+            Err(stop) if !self.broken => stop,
+            _ => error.into(),
+        }
     }
 
     fn wait(&mut self) -> Result<(), Stop> {
         let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
-        self.keeping.wait(&mut || pause(session, between, serve))
+        let broken = self.broken;
+        self.keeping.wait(&mut || if broken { Ok(()) } else { pause(session, between, serve) })
     }
 
     fn pause(&mut self) -> Result<(), DeviceError> {
@@ -332,6 +366,9 @@ impl Run<'_, '_, '_, '_> {
 
     /// After whatever went wrong: the device should not keep a table that nobody fetches.
     pub(super) fn give_back(&mut self) {
+        if self.broken {
+            return;
+        }
         if let Err(error) = self.release() {
             log::debug!("device {}: its transfer buffer was not given back: {error}", self.reading.device_id);
         }

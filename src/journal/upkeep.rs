@@ -60,7 +60,7 @@ impl Upkeep {
         for serial_number in collector.journal.take_conflicts() {
             for device in lock(&collector.devices).values_mut() {
                 if device.serial_number() == serial_number {
-                    device.unsettled = true;
+                    device.unsettled = Some(millis(collector.clock.wall()));
                     device.want(Effort::Compare, now);
                 }
             }
@@ -86,7 +86,13 @@ impl Upkeep {
             return;
         }
         self.list = Some(list.revision());
-        lock(&collector.devices).retain(|id, _| list.get(id).is_some());
+        let gone = {
+            let mut devices = lock(&collector.devices);
+            let gone: Vec<DeviceId> = devices.keys().filter(|id| list.get(id).is_none()).cloned().collect();
+            gone.iter().filter_map(|id| devices.remove(id)).collect::<Vec<_>>()
+        };
+        // Whoever waits for one of them learns it without the lock.
+        drop(gone);
         for device in list.iter() {
             let known = lock(&collector.devices)
                 .get_mut(&device.id)

@@ -114,7 +114,7 @@ commands! {
     /// Reads one template.
     TEMPLATE_RRQ = 88;
     /// Stores the block of users and templates that was uploaded.
-    SAVE_USERS = 110;
+    SAVE_USERTEMPS = 110;
     /// Asks for a checksum of what was uploaded.
     CHECKSUM_BUFFER = 119;
     /// Deletes a template by user id and finger.

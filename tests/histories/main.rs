@@ -12,12 +12,18 @@
     unreachable_pub
 )]
 
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 #[path = "../support/service.rs"]
 mod service;
 
 mod feed;
 mod gateway;
 mod generated;
+mod killed;
+mod large;
+mod outages;
 mod player;
+mod replaced;
 mod script;
 mod truth;

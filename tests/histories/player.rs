@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use zkgate::simulator::{DeviceHandle, Fault};
 use zkgate::wire::clock_word::{ClockWord, PossibleTime};
 use zkgate::wire::record::UserId;
@@ -21,6 +21,9 @@ pub struct Player<'g> {
     pub truth: Truth,
     /// How often the log had been cleared when it was looked at last.
     clears: u64,
+    /// Whether the journal has known something of the log since it was cleared last: before that, nobody can know
+    /// that something is missing.
+    rooted: bool,
     /// What was done and what came of it, for whoever has to find out.
     pub diary: Vec<String>,
 }
@@ -32,17 +35,21 @@ impl<'g> Player<'g> {
             device.set_log_capacity(capacity, 1);
         }
         let serial_number = device.serial_number();
-        let address = device.address();
-        let body = json!({
-            "ip_address": address.ip().to_string(),
-            "port": address.port(),
-            "transport": if script.udp { "udp" } else { "auto" },
-        });
-        let id = register(gateway, &body);
+        let id = add_over(gateway, &device, if script.udp { "udp" } else { "auto" });
         let mut truth = Truth::default();
         let log = device.punches();
         truth.grown(&log, log.len());
-        Self { gateway, device, script, id, serial_number, truth, clears: 0, diary: Vec::new() }
+        Self {
+            gateway,
+            device,
+            script,
+            id,
+            serial_number,
+            truth,
+            clears: 0,
+            rooted: false,
+            diary: Vec::new(),
+        }
     }
 
     /// Lives through the script.
@@ -97,7 +104,9 @@ impl<'g> Player<'g> {
             Step::Pause(time) => std::thread::sleep(*time),
             Step::Punch { user, state, mode } => return self.punch(*user, *state, *mode),
             Step::Crowd(count) => {
-                self.look();
+                if !self.may_wrap(*count) {
+                    return "not now".into();
+                }
                 let could = self.device.punch_many(*count);
                 self.truth.grown(&self.device.punches(), could);
                 return could.to_string();
@@ -110,7 +119,7 @@ impl<'g> Player<'g> {
             Step::Fault(fault) => self.device.set_fault(Fault::parse(fault).unwrap()),
             Step::Heal => self.device.clear_faults(),
             Step::Clock(seconds) => return self.set_clock(*seconds),
-            Step::ClockReset => self.device.set_clock(PossibleTime::FIRST),
+            Step::ClockReset => self.device.set_clock(after_start()),
             Step::ClearHere => return self.clear_here(),
             Step::ClearElsewhere => return self.clear_elsewhere(),
             Step::Wrap(count) => return self.wrap(*count),
@@ -120,7 +129,9 @@ impl<'g> Player<'g> {
     }
 
     fn punch(&mut self, user: usize, state: u8, mode: u8) -> String {
-        self.look();
+        if !self.may_wrap(1) {
+            return "not now".into();
+        }
         let Some(user) = self.device.users().get(user).map(|user| user.user_id) else {
             return "nobody".into();
         };
@@ -142,7 +153,20 @@ impl<'g> Player<'g> {
             // It does so only when everything is in the journal.
             self.truth.proved(self.truth.recorded.len());
             self.truth.cleared();
+            self.rooted = false;
         }
+    }
+
+    /// Whether so many more may be recorded, although the oldest ones give way.
+    fn may_wrap(&mut self, more: usize) -> bool {
+        self.look();
+        let there = self.truth.recorded.len() - self.truth.begin;
+        if self.script.capacity.is_none_or(|room| there + more <= room) {
+            return true;
+        }
+        // No log is so small that equal records of one second push each other out of it.
+        self.next_second();
+        self.rooted || self.prove()
     }
 
     fn set_clock(&self, seconds: i64) -> String {
@@ -178,25 +202,24 @@ impl<'g> Player<'g> {
 
     fn clear_elsewhere(&mut self) -> String {
         self.look();
-        // A log of which the journal knows nothing yet can be cleared without a trace.
-        let known = self.truth.proved[self.truth.begin..].iter().any(|proved| *proved);
-        if !known && !self.prove() || self.truth.begin == self.truth.recorded.len() {
+        if !self.rooted && !self.prove() || !self.rooted {
             return "not now".into();
         }
         self.device.clear_log();
         self.clears += 1;
         self.truth.cleared();
+        self.rooted = false;
         self.next_second();
         "cleared".into()
     }
 
     fn wrap(&mut self, count: usize) -> String {
         self.look();
-        let known = self.truth.proved[self.truth.begin..].iter().any(|proved| *proved);
-        if !known && !self.prove() {
+        let there = self.truth.recorded.len() - self.truth.begin;
+        if !self.rooted && !self.prove() || there == 0 {
             return "not now".into();
         }
-        self.device.wrap(count);
+        self.device.wrap(count.min(there - 1));
         self.truth.begin = self.truth.recorded.len() - self.device.punches().len();
         self.next_second();
         "wrapped".into()
@@ -213,6 +236,7 @@ impl<'g> Player<'g> {
         });
         if proved {
             self.truth.proved(up_to);
+            self.rooted |= up_to > self.truth.begin;
         }
         proved
     }
@@ -235,29 +259,32 @@ fn datetime(time: zkgate::wire::clock_word::CivilTime) -> jiff::civil::DateTime 
     time.to_string().parse().unwrap()
 }
 
-/// Registers a device, once: whoever is not answered looks whether it is there.
-fn register(gateway: &Gateway, body: &Value) -> String {
-    let began = Instant::now();
-    loop {
-        match gateway.ask("POST", "/devices", Some(body)) {
-            Some((201, made)) => return made["id"].as_str().unwrap().to_owned(),
-            answer => {
-                assert!(began.elapsed() < PATIENCE, "it is not registered: {answer:?}");
-                let list = gateway.show("/devices");
-                let there = list["data"].as_array().into_iter().flatten().find(|device| {
-                    device["ip_address"] == body["ip_address"] && device["port"] == body["port"]
-                });
-                if let Some(device) = there {
-                    return device["id"].as_str().unwrap().to_owned();
-                }
-            }
-        }
-    }
+/// Registers a device.
+pub fn add(gateway: &Gateway, device: &DeviceHandle) -> String {
+    add_over(gateway, device, "auto")
+}
+
+/// Registers a device, once: whoever was not answered is told that it is there.
+fn add_over(gateway: &Gateway, device: &DeviceHandle, transport: &str) -> String {
+    let address = device.address();
+    let body = json!({
+        "ip_address": address.ip().to_string(),
+        "port": address.port(),
+        "transport": transport,
+    });
+    let made = gateway.until("POST", "/devices", Some(&body), |status, _| matches!(status, 201 | 409));
+    let id = if made["id"].is_null() { &made["other_device"] } else { &made["id"] };
+    id.as_str().unwrap().to_owned()
 }
 
 /// A time of day in July, at which all devices begin: nothing happens at midnight by chance.
 pub fn noon() -> PossibleTime {
     ClockWord((((26 * 12) + 6) * 31 + 13) * 86_400 + 12 * 3600).time().unwrap()
+}
+
+/// What a clock shows soon after the battery was flat.
+fn after_start() -> PossibleTime {
+    ClockWord(40).time().unwrap()
 }
 
 /// The day of [`noon`].

@@ -1,9 +1,12 @@
 //! Webhooks through the real program: what the API takes and shows, and what outlives a `kill -9`.
 
+use std::collections::BTreeMap;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use zkgate::simulator::{Config, Simulator};
 
-use crate::receiver::{Answer, Gate, Receiver};
+use crate::receiver::{Answer, Gate, Receiver, Request};
 use crate::service::{Service, Setup};
 
 /// Receivers of these tests are on this machine.
@@ -208,6 +211,48 @@ fn webhooks_outlive_a_kill() {
     });
     let requests = receiver.requests();
     assert!(requests.last().unwrap().is_signed_with("a-secret-of-our-own"));
+}
+
+#[test]
+fn every_punch_of_a_device_arrives_in_order_even_across_a_kill() {
+    let config = Config { users: 20, punches: 230, ..Config::default() };
+    let simulator = Simulator::start(config).unwrap();
+    let device = &simulator.devices()[0];
+    let mut service = setup().start();
+    let gate = Gate::new();
+    let receiver = Receiver::scripted([Answer::Status(200), Answer::Gate(gate.clone())]);
+    made(&service, &json!({ "url": receiver.url(), "batch": 50, "after": 0 }));
+    service.add_up(device);
+    // Killed while a request is under way: whether its rows were taken is known to the receiver only.
+    receiver.until_requests(2);
+    service.signal(Signal::KILL);
+    service.ended();
+    gate.open();
+    receiver.until(|requests| requests[1].status == Some(204));
+    assert_eq!(device.punch_many(7), 7);
+
+    let service = service.setup.again().start();
+    assert_eq!(service.get("/webhooks/1").json()["enabled"], true);
+    let seen = |requests: &[Request]| {
+        let mut rows = BTreeMap::new();
+        for event in requests.iter().flat_map(|r| r.json()["events"].as_array().unwrap().clone()) {
+            let row = (event["user_id"].clone(), event["timestamp"].clone());
+            let known = rows.insert(event["seq"].as_u64().unwrap(), row.clone());
+            assert!(known.is_none_or(|known| known == row), "a number is one row's for ever");
+        }
+        rows
+    };
+    let requests = receiver.until(|requests| seen(requests).len() == 237);
+    let rows: Vec<_> = seen(&requests).into_values().collect();
+    let told: Vec<_> = device
+        .punches()
+        .iter()
+        .map(|punch| (json!(punch.user_id.to_text()), json!(punch.time.fields().to_string())))
+        .collect();
+    assert_eq!(rows, told);
+    let firsts: Vec<_> = requests.iter().map(|request| request.seqs()[0]).collect();
+    assert!(firsts.windows(2).all(|pair| pair[0] <= pair[1]), "nothing overtakes: {firsts:?}");
+    service.until("/webhooks/1", |shown| shown["cursor"] == 237 && shown["pending"] == 0);
 }
 
 #[test]

@@ -11,9 +11,12 @@
 
 #[path = "../support/journal.rs"]
 mod journal;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 #[path = "../support/receiver.rs"]
 mod receiver;
 
+mod gateways;
 mod isolation;
 mod manual;
 mod order;

@@ -130,7 +130,7 @@ impl Session {
                 block.push_user(person);
                 block.push_template(&entry);
                 self.save_block(&block, deadline)?;
-                Ok(Command::SAVE_USERS)
+                Ok(Command::SAVE_USERTEMPS)
             }
         }
     }
@@ -138,7 +138,7 @@ impl Session {
     /// Has a block of people stored.
     pub(super) fn save_block(&mut self, block: &PeopleBlock, deadline: Deadline) -> Result<(), DeviceError> {
         self.people_changed();
-        let store = Request::new(Command::SAVE_USERS, PeopleBlock::REQUEST);
+        let store = Request::new(Command::SAVE_USERTEMPS, PeopleBlock::REQUEST);
         self.upload(block.emit(), store, false, deadline)
     }
 

@@ -48,7 +48,7 @@ fn is_of_data(request: Command) -> bool {
             | Command::UDATA_WRQ
             | Command::DELETE_UDATA
             | Command::TMP_WRITE
-            | Command::SAVE_USERS
+            | Command::SAVE_USERTEMPS
     )
 }
 

@@ -295,7 +295,7 @@ impl DeviceModel {
             Command::DATA => self.continue_upload(ex, payload, out),
             Command::CHECKSUM_BUFFER => self.upload_checksum(ex, out),
             Command::TMP_WRITE => self.store_template(ex, payload, out),
-            Command::SAVE_USERS => self.store_users(ex, out),
+            Command::SAVE_USERTEMPS => self.store_users(ex, out),
             _ => ex.say(Command::ACK_UNKNOWN, out),
         }
         Effect::Nothing

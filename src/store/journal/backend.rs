@@ -73,8 +73,8 @@ pub trait Backend: Send {
     /// Settles something, as `placed`, `in_log` or `dismissed`; whether it was there and not settled yet.
     fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<bool, StoreError>;
 
-    /// Settles every event of a terminal that came before this moment as `in_log`: its log was read to the end
-    /// since. Gives how many.
+    /// Settles every live event of a terminal that came before this moment as `in_log`: its log was read to the end
+    /// since, and has the punch, whatever the event said. Gives how many.
     fn settle_live(&mut self, serial_number: &str, noticed_before: i64, now: i64) -> Result<u64, StoreError>;
 
     /// Notes that this version could not make anything of it either.
@@ -126,7 +126,8 @@ pub trait Backend: Send {
     /// The last attempts of a subscription, newest first.
     fn attempts(&mut self, webhook: u64, limit: u32) -> Result<Vec<Attempt>, StoreError>;
 
-    /// The smallest cursor of all subscriptions that are on; `None` when there are none.
+    /// The smallest cursor of all subscriptions; `None` when there are none. Those that were switched off by zkgate
+    /// do not count: their receivers want nothing more.
     fn delivered_up_to(&mut self) -> Result<Option<u64>, StoreError>;
 
     /// Whether writing works: after a failure.

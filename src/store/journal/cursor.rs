@@ -25,7 +25,8 @@ pub struct Cursor {
     pub digest: Vec<u8>,
     /// The row of the last of them; 0 for none.
     pub last_seq: u64,
-    /// The row that was last in the pass before this one; 0 for none, or when this pass has met it.
+    /// The row that has to be met if nothing was lost, the last one known of an earlier pass; 0 for none, or when this
+    /// pass has met it.
     pub sought_seq: u64,
     /// The largest `sought_seq` was the end of a log of so many records.
     pub sought_records: u64,
@@ -52,6 +53,30 @@ impl Cursor {
     pub fn says_nothing_new(&self, count: Option<u32>) -> bool {
         let honest = self.device_count.is_some_and(|then| then > 0 && u64::from(then) == self.records);
         self.complete && honest && count == self.device_count
+    }
+
+    /// The cursor at the beginning of the next pass, through records of this length.
+    #[must_use]
+    pub fn next_pass(&self, stride: u16) -> Self {
+        let (sought_seq, sought_records, proved_before) = match self.sought_seq {
+            // As far as this pass came, nothing was lost: the log has to go on from there.
+            0 => (self.last_seq, self.records, self.verified_time),
+            // It was broken off before it met what it was looking for, which is looked for still.
+            sought_seq => (sought_seq, self.sought_records, self.proved_before),
+        };
+        Self {
+            pass: self.pass + 1,
+            stride,
+            records: 0,
+            overlap: 0,
+            digest: Vec::new(),
+            last_seq: 0,
+            sought_seq,
+            sought_records,
+            proved_before,
+            complete: false,
+            ..self.clone()
+        }
     }
 }
 
@@ -106,5 +131,34 @@ impl GapReason {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_pass_looks_for_the_last_row_that_is_known_of_the_log() {
+        let known = Cursor {
+            pass: 3,
+            records: 90,
+            last_seq: 17,
+            complete: true,
+            verified_time: Some(ClockWord(5)),
+            ..Cursor::default()
+        };
+        let sought = |cursor: &Cursor| {
+            let next = cursor.next_pass(40);
+            assert_eq!((next.pass, next.records, next.last_seq, next.complete), (4, 0, 0, false));
+            (next.sought_seq, next.sought_records, next.proved_before)
+        };
+        assert_eq!(sought(&known), (17, 90, Some(ClockWord(5))), "the log was read to its end");
+        let broken = Cursor { complete: false, ..known.clone() };
+        assert_eq!(sought(&broken), (17, 90, Some(ClockWord(5))), "it grew, and that read was broken off");
+        let seeking =
+            Cursor { sought_seq: 9, sought_records: 50, proved_before: Some(ClockWord(4)), ..broken };
+        assert_eq!(sought(&seeking), (9, 50, Some(ClockWord(4))), "it has not met the end before it yet");
+        assert_eq!(Cursor::default().next_pass(40).sought_seq, 0, "nothing is known");
     }
 }

@@ -51,6 +51,18 @@ pub struct NewGap {
     pub reason: GapReason,
 }
 
+impl NewGap {
+    /// What lies between the last moment that is proved and the first that is there again. A clock that was set
+    /// back shows them the other way round.
+    #[must_use]
+    pub fn between(from: Option<ClockWord>, to: ClockWord, reason: GapReason) -> Self {
+        match from {
+            Some(from) if from > to => Self { from: Some(to), to: from, reason },
+            _ => Self { from, to, reason },
+        }
+    }
+}
+
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogOutcome {
@@ -132,8 +144,8 @@ pub enum Placement {
         /// Which.
         seq: u64,
     },
-    /// A row of a live event: it takes the record's punch state, verify mode and work code, its pass, this ordinal
-    /// and [`Source::Both`].
+    /// A row of a live event: it takes the record's punch state, verify mode and work code, its user id if that is
+    /// known, its pass, this ordinal and [`Source::Both`].
     Completes {
         /// Which.
         seq: u64,

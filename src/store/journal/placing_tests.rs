@@ -237,3 +237,15 @@ proptest! {
         prop_assert!(book.rows.iter().zip(1..).all(|((_, row), seq)| row.seq == seq));
     }
 }
+
+#[test]
+fn a_gap_ends_after_it_begins_though_the_clock_was_set_back() {
+    let between = |from, to| {
+        let gap = NewGap::between(from, to, GapReason::Cleared);
+        (gap.from, gap.to)
+    };
+    let (early, late) = (ClockWord(5), ClockWord(9));
+    assert_eq!(between(Some(early), late), (Some(early), late));
+    assert_eq!(between(Some(late), early), (Some(early), late));
+    assert_eq!(between(None, late), (None, late));
+}

@@ -1,4 +1,4 @@
-//! Users and their templates in one block, as `CMD_SAVE_USERS` stores them after an upload.
+//! Users and their templates in one block, as `CMD_SAVE_USERTEMPS` stores them after an upload.
 //!
 //! Three parts behind a head of three lengths: user records, a table of fingers, templates. A template's flag has
 //! no place in it. Source: one public client that writes to real devices this way.

@@ -61,8 +61,14 @@ pub fn punch_layout_of(
     let first = counted.filter(|stride| known.contains(stride));
     let rest = counted.filter(|stride| *stride > 40);
     let candidates = first.into_iter().chain(known).chain(41..=64).chain(rest);
+    // A device whose clock was reset fills its log with times that nobody would believe; where its count agrees
+    // with the length, the form is enough.
+    let counted = first.and_then(PunchLayout::for_stride);
     best(body, candidates.filter_map(PunchLayout::for_stride), PunchLayout::stride, |record, layout| {
-        Punch::parse(record, layout).is_ok_and(|punch| plausible_punch(&punch, record, layout, latest))
+        Punch::parse(record, layout).is_ok_and(|punch| match counted == Some(layout) {
+            true => has_form(&punch, record, layout),
+            false => plausible_punch(&punch, record, layout, latest),
+        })
     })
     .ok_or_else(|| unknown(body, count))
 }
@@ -123,8 +129,18 @@ fn best<L: Copy>(
     best.map(|(layout, ..)| layout)
 }
 
-/// Whether bytes make sense as a punch of this layout.
+/// Whether bytes make sense as a punch of this layout, and its time does too.
 pub(super) fn plausible_punch(punch: &Punch, record: &[u8], layout: PunchLayout, latest: ClockWord) -> bool {
+    let believable = match layout {
+        PunchLayout::Short => (EARLIEST_SHORT..=latest).contains(&punch.time),
+        PunchLayout::Numeric => punch.time <= latest,
+        PunchLayout::Text { .. } => true,
+    };
+    believable && has_form(punch, record, layout)
+}
+
+/// Whether bytes have the form of a punch of this layout, at whatever time.
+fn has_form(punch: &Punch, record: &[u8], layout: PunchLayout) -> bool {
     let state = punch.punch_state < 16 || punch.punch_state == u8::MAX;
     let time = punch.time != ClockWord(0) && punch.time.time().is_ok();
     match layout {
@@ -132,8 +148,7 @@ pub(super) fn plausible_punch(punch: &Punch, record: &[u8], layout: PunchLayout,
             // Bit 2 of the flags marks a short form that nobody has seen on the wire; without it the bits
             // below and the next byte, its time offset, are zero.
             let whole = record.get(2..4).is_some_and(|two| matches!(two, [flags, 0] if flags & 0b111 == 0));
-            let believable = (EARLIEST_SHORT..=latest).contains(&punch.time);
-            punch.uid != Some(0) && whole && time && believable && punch.punch_state < 6
+            punch.uid != Some(0) && whole && time && punch.punch_state < 6
         }
         PunchLayout::Numeric => {
             let reserved = record.get(10..12) == Some(&[0, 0]);
@@ -142,7 +157,6 @@ pub(super) fn plausible_punch(punch: &Punch, record: &[u8], layout: PunchLayout,
                 && reserved
                 && state
                 && time
-                && punch.time <= latest
                 && punch.work_code < WORK_CODE_CEILING
         }
         PunchLayout::Text { .. } => punch.user_id.is_plausible() && state && time && punch.verify_mode < 200,
@@ -229,6 +243,22 @@ mod tests {
         let mut body = table(PunchLayout::TEXT, 20);
         body[400..].fill(0);
         assert_eq!(punch_layout(&body, Some(20), latest()), Ok(PunchLayout::TEXT));
+    }
+
+    #[test]
+    fn a_log_of_a_device_whose_clock_was_reset_is_a_log_where_its_count_agrees() {
+        for layout in [PunchLayout::Short, PunchLayout::Numeric] {
+            for time in [ClockWord(61), ClockWord(latest().0 + 400 * 86_400)] {
+                let mut body = Vec::new();
+                for number in 1..=30 {
+                    let user_id = UserId::from_number(1000 + u32::from(number));
+                    let (uid, work_code) = (Some(number), 0);
+                    let punch = Punch { user_id, uid, time, punch_state: 1, verify_mode: 1, work_code };
+                    punch.emit(layout, number, &mut body);
+                }
+                assert_eq!(punch_layout(&body, Some(30), latest()), Ok(layout), "{time:?}");
+            }
+        }
     }
 
     #[test]

@@ -76,13 +76,25 @@ pub struct Session {
     pub(super) events: Option<u32>,
     /// Whether it made sure that people can use the device.
     pub(super) enabled: bool,
+    /// Another one whenever this session changes the table of users.
+    pub(super) people_edition: u64,
     serial_number: Option<String>,
 }
 
 impl Session {
     pub(super) fn new(link: Link, settings: SessionSettings, serial_number: Option<String>) -> Self {
         let (method, tenancy) = (Method::Buffered, Tenancy::default());
-        Self { link, settings, method, doubtful: false, tenancy, events: None, enabled: false, serial_number }
+        Self {
+            link,
+            settings,
+            method,
+            doubtful: false,
+            tenancy,
+            events: None,
+            enabled: false,
+            people_edition: 0,
+            serial_number,
+        }
     }
 
     /// Who answered: option `~SerialNumber`, if the device has one.

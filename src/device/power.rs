@@ -107,11 +107,16 @@ impl Session {
         // A deadline that has passed must not leave the device disabled: a moment is always left for this.
         match self.enable(deadline.max(self.shortly())) {
             Ok(()) => (done, Left::Enabled),
-            Err(error) => (done.and(Err(error)), Left::Disabled),
+            Err(error) => {
+                // Even if what was to be done is done, this session is not to be used again.
+                self.doubtful |= !error.keeps_session();
+                (done.and(Err(error)), Left::Disabled)
+            }
         }
     }
 
-    fn shortly(&self) -> Deadline {
+    /// A moment that is left even when a deadline has passed, for what must not stay undone.
+    pub(super) fn shortly(&self) -> Deadline {
         Deadline::after(std::time::Instant::now(), self.settings.reply)
     }
 }

@@ -104,9 +104,21 @@ impl Call {
     /// # Errors
     /// 404 when there cannot be one.
     pub fn webhook(&self) -> Result<u64, Problem> {
+        self.numbered().map_err(Problem::no_webhook)
+    }
+
+    /// The thing in quarantine that the path names; whether there is one is not known yet.
+    ///
+    /// # Errors
+    /// 404 when there cannot be one.
+    pub fn quarantined(&self) -> Result<u64, Problem> {
+        self.numbered().map_err(Problem::nothing_in_quarantine)
+    }
+
+    fn numbered(&self) -> Result<u64, &str> {
         let text = self.id.as_deref().unwrap_or_default();
         let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        number.ok_or_else(|| Problem::no_webhook(text))
+        number.ok_or(text)
     }
 
     /// The value of a query parameter.

@@ -52,6 +52,12 @@ impl Problem {
         Self::none("webhook", id)
     }
 
+    /// No such thing in quarantine, or it is settled already.
+    #[must_use]
+    pub fn nothing_in_quarantine(id: &str) -> Self {
+        Self::none("unsettled entry", id)
+    }
+
     fn none(what: &str, id: &str) -> Self {
         // What stands in the path is repeated only as far as an id could.
         let shown: String = id.chars().filter(|c| c.is_ascii_graphic()).take(DeviceId::CEILING).collect();

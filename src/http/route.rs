@@ -34,7 +34,7 @@ const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 44] = [
+pub static ROUTES: [Route; 45] = [
     open("/healthz", api::health::alive),
     open("/readyz", api::health::ready),
     route("GET", "/api/v1/devices", api::devices::list),
@@ -55,6 +55,7 @@ pub static ROUTES: [Route; 44] = [
     route("GET", "/api/v1/punches/stream", api::punches::stream),
     route("GET", "/api/v1/punches/export", api::punches::export),
     route("GET", "/api/v1/quarantine", api::journal::quarantine),
+    route("POST", "/api/v1/quarantine/{id}/dismiss", api::journal::dismiss),
     route("GET", "/api/v1/journal", api::journal::show),
     route("GET", "/api/v1/devices/{id}/info", api::info::info),
     route("POST", "/api/v1/devices/{id}/info/refresh", api::info::refresh),

@@ -68,6 +68,11 @@ impl Body {
         }
     }
 
+    /// Whether all of it has been read from the device.
+    pub(super) const fn is_in_memory(&self) -> bool {
+        matches!(self.place, Place::Memory(_))
+    }
+
     /// The records' layout, if it is known.
     pub(super) const fn layout(&self) -> Option<PunchLayout> {
         self.layout

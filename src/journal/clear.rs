@@ -1,7 +1,7 @@
 //! Clearing a device's log: only what is proved to be in the journal, only after a dry run, never twice.
 //!
-//! The device is disabled from the read to the clearing, live events are on, and its count is looked at once more
-//! immediately before. Some firmware ignores the disabling: a punch in the moment between that look and the
+//! The device is disabled from the read to the clearing, live events are on, and its count (or, where that means
+//! nothing, the size of its log) is looked at once more immediately before. Some firmware ignores the disabling: a punch in the moment between that look and the
 //! clearing is lost from the log, and only its live event brings it to the journal. The answer names that moment.
 
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use super::civil::millis;
 use super::collector::Collector;
 use super::decode::Decoder;
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
 use crate::device::power::Left;
-use crate::device::{DeviceError, Session};
+use crate::device::{DeviceError, OpenLog, Session};
 use crate::registry::{Between, Refusal, Terms};
 use crate::store::StoreError;
 use crate::store::journal::placing::LogOutcome;
@@ -234,21 +234,23 @@ impl Clearing {
             Ok(cursor) => cursor.unwrap_or_default(),
             Err(error) => return Ok(Err(Unsafe::Journal(error.to_string()))),
         };
-        let reading = Reading {
+        let mut reading = Reading {
             journal: Arc::clone(&self.journal),
             clock: Arc::clone(&self.clock),
             device_id: self.id.clone(),
             serial_number: serial_number.clone(),
             cursor,
             decoder,
+            people_are_fresh: false,
             effort: Effort::Everything,
             serve: true,
-            may_be_large: Arc::new(|| true),
+            may_be_large: Arc::new(|| Some(Place::free())),
         };
         let report = reading.run(session, deadline, between)?;
         let failed = match &report.end {
             End::Complete => None,
             End::Unkept(error) => Some(Unsafe::Journal(error.to_string())),
+            End::Nameless => Some(Unsafe::NotRead("the device does not tell its serial number".into())),
             End::Another(_) => Some(Unsafe::NotRead("another device answered".into())),
             End::Outdated => Some(Unsafe::NotRead("another gateway reads this device too".into())),
             End::PutOff | End::NothingNew => Some(Unsafe::NotRead("the read was broken off".into())),
@@ -324,12 +326,12 @@ impl Clearing {
         }
         let before = session.time(deadline)?;
         let count = session.free_sizes(deadline)?.punches;
+        let grown = match count.filter(|count| *count > 0) {
+            Some(count) => u64::from(count) != inspection.records,
+            None => length(session, deadline)? != inspection.records * stride(&report),
+        };
         between.hand_on_events(session);
-        let counted = count.is_some_and(|count| count > 0);
-        if count != report.sizes.punches
-            || (counted && count.map(u64::from) != Some(inspection.records))
-            || between.punches() != punches
-        {
+        if grown || count != report.sizes.punches || between.punches() != punches {
             return Ok(Cleared::Refused(Unsafe::PunchMeanwhile));
         }
         session.clear_punches(deadline)?;
@@ -392,4 +394,23 @@ impl Clearing {
             Err(_) => Err(StoreError::TimedOut { outcome_unknown: true }),
         }
     }
+}
+
+fn stride(report: &Report) -> u64 {
+    report.layout.map_or(0, |layout| layout.stride() as u64)
+}
+
+/// How many bytes of records the log has now.
+fn length(session: &mut Session, deadline: Deadline) -> Result<u64, DeviceError> {
+    let size = match session.open_log(None, deadline)? {
+        OpenLog::Empty => 0,
+        OpenLog::Whole(data) => data.len() as u64,
+        OpenLog::Prepared(buffer) => {
+            let size = u64::from(buffer.size());
+            buffer.release(session, deadline)?;
+            size
+        }
+    };
+    // Its size word is no record.
+    Ok(size.saturating_sub(4))
 }

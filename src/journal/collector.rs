@@ -27,6 +27,7 @@ use crate::base::lock::lock;
 use crate::base::series::Series;
 use crate::base::threads::{SMALL_STACK, contained, spawn};
 use crate::registry::{Listener, Refusal, Registry};
+use crate::store::device::Device;
 use crate::store::journal::{Cursor, Journal};
 use crate::store::{Store, StoreError};
 use crate::wire::event::Event;
@@ -41,12 +42,14 @@ pub struct Collector {
     pub(super) inbox: Sender<Told>,
     /// Events in the inbox.
     events: AtomicUsize,
-    /// guards: whose large reads are under way, and since when
-    pub(super) large: Mutex<HashMap<DeviceId, Instant>>,
+    /// guards: large reads under way, each with a number, by when they began
+    pub(super) large: Mutex<Vec<(u64, Instant)>>,
     /// guards: dry runs that may be confirmed
     pub(super) confirmations: Mutex<Vec<Confirmation>>,
     /// guards: the devices
     pub(super) devices: Mutex<HashMap<DeviceId, Watched>>,
+    /// guards: what was set for devices, also for those that are not in the list yet
+    pub(super) set: Mutex<HashMap<DeviceId, DeviceSettings>>,
     pub(super) drifting: Series<DeviceId>,
     pub(super) strangers: Series<DeviceId>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -118,6 +121,7 @@ impl Collector {
             large: Mutex::default(),
             confirmations: Mutex::default(),
             devices: Mutex::default(),
+            set: Mutex::default(),
             drifting: Series::new(),
             strangers: Series::new(),
             thread: Mutex::default(),
@@ -174,11 +178,9 @@ impl Collector {
 
     fn run(self: &Arc<Self>, messages: &Receiver<Told>, pulse: &Pulse) {
         let mut upkeep = Upkeep::new(self.clock.now());
-        let mut next: Option<Instant> = None;
         loop {
             pulse.beat(self.clock.now());
-            let limit = next.map_or(NAP, |due| due.saturating_duration_since(self.clock.now()).min(NAP));
-            match messages.recv_timeout(limit) {
+            match messages.recv_timeout(self.nap()) {
                 Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(told) => {
                     contained("the collector", || self.take(told, &mut upkeep));
@@ -186,11 +188,10 @@ impl Collector {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             contained("the collector", || {
-                next = None;
                 upkeep.turn(self);
                 // A device that is not to be read is not, not even once.
                 if upkeep.settings_known {
-                    next = self.begin_reads();
+                    self.begin_reads();
                 }
             });
         }
@@ -198,6 +199,14 @@ impl Collector {
         for waiter in waiting {
             contained("who waits for a read", || waiter(Err(Refusal::Stopping)));
         }
+    }
+
+    /// For how long there is nothing to do unless something is told. What is due and was not begun has no room, and
+    /// when there is room that is told.
+    fn nap(&self) -> Duration {
+        let now = self.clock.now();
+        let next = lock(&self.devices).values().filter_map(|device| device.due_after(now)).min();
+        next.map_or(NAP, |due| due.saturating_duration_since(now).min(NAP))
     }
 
     fn take(self: &Arc<Self>, told: Told, upkeep: &mut Upkeep) {
@@ -210,7 +219,7 @@ impl Collector {
                 self.with(&id, |device| device.opened(serial_number, now));
             }
             Told::Events { id, serial_number, events, lost } => {
-                self.events.fetch_sub(1, Ordering::Relaxed);
+                self.events.fetch_sub(events.len(), Ordering::Relaxed);
                 self.hear(&id, serial_number.as_deref(), events, lost);
             }
             Told::Known { id, serial_number, answer } => self.known(&id, serial_number, answer),
@@ -218,6 +227,7 @@ impl Collector {
                 self.fetched(&id, &serial_number, began, *result);
             }
             Told::Settings(id, settings) => {
+                lock(&self.set).insert(id.clone(), settings);
                 self.with(&id, |device| {
                     device.settings = settings;
                     device.due = now;
@@ -229,6 +239,7 @@ impl Collector {
             Told::AllSettings(all) => {
                 upkeep.settings_known |= all.is_some();
                 for (id, settings) in all.into_iter().flatten() {
+                    lock(&self.set).insert(id.clone(), settings);
                     self.with(&id, |device| device.settings = settings);
                 }
             }
@@ -247,13 +258,18 @@ impl Collector {
 
     /// Does something to a device that is in the list.
     pub(super) fn with<T>(&self, id: &DeviceId, change: impl FnOnce(&mut Watched) -> T) -> Option<T> {
-        let mut devices = lock(&self.devices);
-        if !devices.contains_key(id) {
+        if !lock(&self.devices).contains_key(id) {
             let device = Arc::clone(self.store.devices().get(id)?);
-            let watched = Watched::new(device, DeviceSettings::default(), self.settings, self.clock.now());
-            devices.insert(id.clone(), watched);
+            self.watch(&device);
         }
-        devices.get_mut(id).map(change)
+        lock(&self.devices).get_mut(id).map(change)
+    }
+
+    /// Begins to watch a device, with what was set for it.
+    pub(super) fn watch(&self, device: &Arc<Device>) {
+        let settings = lock(&self.set).get(&device.id).copied().unwrap_or_default();
+        let watched = Watched::new(Arc::clone(device), settings, self.settings, self.clock.now());
+        lock(&self.devices).entry(device.id.clone()).or_insert(watched);
     }
 }
 
@@ -263,9 +279,9 @@ impl Listener for Collector {
     }
 
     fn events(&self, id: &DeviceId, serial_number: Option<&str>, events: Vec<Event>, lost: u64) {
-        let waiting = self.events.fetch_add(1, Ordering::Relaxed);
-        let (events, lost) =
-            if waiting < EVENTS_CEILING { (events, lost) } else { (Vec::new(), lost + events.len() as u64) };
+        let room = self.events.load(Ordering::Relaxed) + events.len() <= EVENTS_CEILING;
+        let (events, lost) = if room { (events, lost) } else { (Vec::new(), lost + events.len() as u64) };
+        self.events.fetch_add(events.len(), Ordering::Relaxed);
         let serial_number = serial_number.map(str::to_owned);
         self.tell(Told::Events { id: id.clone(), serial_number, events, lost });
     }

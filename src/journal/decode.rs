@@ -51,10 +51,16 @@ impl Decoder {
             Strange { origin: Origin::Log { stride }, reason: Reason::BadUserId, raw: raw.to_vec() }
         };
         let Ok(punch) = Punch::parse(raw, layout) else { return Decoded::Strange(strange()) };
-        if raw.iter().all(|byte| *byte == 0) {
+        let nobody = match layout {
+            PunchLayout::Short => punch.uid == Some(0),
+            PunchLayout::Numeric => punch.user_id.to_number() == Some(0),
+            PunchLayout::Text { .. } => punch.user_id.is_empty(),
+        };
+        if nobody && punch.time == ClockWord(0) {
             return Decoded::Blank;
         }
         let person = match punch.uid {
+            _ if nobody => return Decoded::Strange(strange()),
             Some(uid) => Person::Uid(uid),
             None if is_user_id(&punch.user_id) => Person::UserId(punch.user_id),
             None => return Decoded::Strange(strange()),
@@ -78,6 +84,8 @@ impl Decoder {
         let strange = |reason| Strange { origin: Origin::Live, reason, raw: payload.to_vec() };
         let Ok(time) = PossibleTime::new(punch.time) else { return Err(strange(Reason::UnknownLayout)) };
         let person = match punch.who {
+            // The log will name an index, and which one it is nobody knows.
+            Who::UserId(_) if self.short_log == Some(true) => return Err(strange(Reason::UnknownPerson)),
             Who::UserId(user_id) if is_user_id(&user_id) => Person::UserId(user_id),
             Who::UserId(_) => return Err(strange(Reason::BadUserId)),
             Who::Uid(uid) => self.person_of(uid).ok_or_else(|| strange(Reason::UnknownPerson))?,
@@ -161,7 +169,19 @@ mod tests {
         let Decoded::Record(punch) = decoder.log(&record(b"1001"), PunchLayout::TEXT) else { panic!() };
         assert_eq!((punch.work_code, punch.punch_state, punch.verify_mode), (Some(3), 1, 15));
         assert_eq!(punch.moment.instant, Some(1_784_016_000));
-        assert_eq!(decoder.log(&[0; 40], PunchLayout::TEXT), Decoded::Blank);
+        let mut numbered = [0; 40];
+        numbered[0] = 7;
+        for (raw, layout) in [
+            (&[0; 40][..], PunchLayout::TEXT),
+            (&numbered, PunchLayout::TEXT),
+            (&[0; 16], PunchLayout::Numeric),
+            (&[0; 8], PunchLayout::Short),
+        ] {
+            assert_eq!(decoder.log(raw, layout), Decoded::Blank, "{raw:?}");
+        }
+        let short = |uid| [uid, 0, 0, 0, 1, 2, 3, 4];
+        assert!(matches!(decoder.log(&short(0), PunchLayout::Short), Decoded::Strange(_)));
+        assert!(matches!(decoder.log(&short(9), PunchLayout::Short), Decoded::Record(_)));
         for bad in [&b"a b"[..], b"\xff\xfe", b""] {
             let raw = record(bad);
             let Decoded::Strange(strange) = decoder.log(&raw, PunchLayout::TEXT) else { panic!("{bad:?}") };
@@ -180,18 +200,22 @@ mod tests {
         for unknown in [live(Some(false), 8), live(None, 7)] {
             assert_eq!(unknown.unwrap_err().reason, Reason::UnknownPerson);
         }
+        let by_id = event(Who::UserId(UserId::from_number(1007)));
+        assert_eq!(decoder(Some(true)).live(&by_id, &[1]).unwrap_err().reason, Reason::UnknownPerson);
+        assert!(decoder(None).live(&by_id, &[1]).is_ok());
         let never = LivePunch { time: CivilTime { month: 13, ..time() }, ..event(Who::Uid(7)) };
         assert_eq!(decoder(Some(true)).live(&never, &[1]).unwrap_err().raw, [1]);
     }
 
     proptest! {
         #[test]
-        fn any_record_is_something_and_only_zeros_are_nothing(
+        fn any_record_is_something_and_only_nobody_at_no_time_is_nothing(
             raw in proptest::collection::vec(any::<u8>(), 0..60), stride in 8usize..60,
         ) {
             if let Some(layout) = PunchLayout::for_stride(stride) {
                 let decoded = decoder(None).log(&raw, layout);
-                prop_assert!(decoded != Decoded::Blank || raw.iter().all(|byte| *byte == 0));
+                let zeros = raw.iter().filter(|byte| **byte == 0).count();
+                prop_assert!(decoded != Decoded::Blank || zeros > 4);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::civil::millis;
 use super::collector::{Collector, Told};
 use super::errand::{Errand, Fetched};
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use super::status::{LastRead, Proved, ReadResult};
 use super::watched::{Stage, Waiter};
 use crate::base::deadline::Deadline;
@@ -19,16 +19,21 @@ use crate::store::device::SessionMode;
 use crate::store::journal::Cursor;
 use crate::wire::record::punch::PunchLayout;
 
-/// Reads under way at a time; one that takes longer than [`SLOW`] does not count any more.
+/// Reads of quick devices under way at a time; one that takes longer than [`SLOW`] does not count any more.
 const READS: usize = 8;
-/// How many slow ones may be under way besides.
+/// The same of devices whose last read was slow.
 const SLOW_READS: usize = 16;
+/// All reads together take at most so many of the registry's workers, and at most half of them.
+const ALL_READS: usize = 32;
 /// What is slow.
-const SLOW: Duration = Duration::from_secs(20);
+pub(super) const SLOW: Duration = Duration::from_secs(20);
 /// A large read does not count as one any more after this long.
 const LARGE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the journal may take to say where a log was left.
 const ASKING: Duration = Duration::from_secs(10);
+/// What is said of a device that does not say who it is.
+const NAMELESS: &str = "the device does not tell its serial number, and the one that is known did; if it was replaced by \
+     one that has none, register that as a new device";
 /// How long people that were looked up are known.
 const PEOPLE: Duration = Duration::from_secs(60);
 
@@ -54,44 +59,49 @@ impl Drop for Answer {
 }
 
 impl Collector {
-    /// Begins what is due, the longest due first, as far as there is room. Gives when more will be: what found no
-    /// room waits for the end of another.
-    pub(super) fn begin_reads(self: &Arc<Self>) -> Option<Instant> {
+    /// Begins what is due, the longest due first, as far as there is room. Slow devices have places of their own, so
+    /// that they take none from the others.
+    pub(super) fn begin_reads(self: &Arc<Self>) {
         let now = self.clock.now();
-        let mut due: Vec<(Instant, DeviceId)> = Vec::new();
-        let mut next: Option<Instant> = None;
-        let room = {
-            let devices = lock(&self.devices);
-            let (mut quick, mut slow) = (0, 0);
-            for (id, device) in &*devices {
-                match device.stage {
-                    Stage::Resting if device.is_due(now) => due.push((device.due, id.clone())),
-                    Stage::Resting if device.is_wanted() => {
-                        next = Some(next.map_or(device.due, |next| next.min(device.due)));
-                    }
-                    Stage::Resting => {}
-                    Stage::Asking { since } | Stage::Reading { since } if now < since + SLOW => quick += 1,
-                    Stage::Asking { .. } | Stage::Reading { .. } => slow += 1,
+        let mut due: Vec<(Instant, DeviceId, bool)> = Vec::new();
+        let (mut quick, mut slow) = (0, 0);
+        for (id, device) in &*lock(&self.devices) {
+            match device.stage {
+                Stage::Resting if device.is_due(now) => due.push((device.due, id.clone(), device.slow)),
+                Stage::Resting => {}
+                Stage::Asking { since } | Stage::Reading { since } if device.slow || now >= since + SLOW => {
+                    slow += 1;
                 }
+                Stage::Asking { .. } | Stage::Reading { .. } => quick += 1,
             }
-            if slow > SLOW_READS { 0 } else { READS.saturating_sub(quick) }
-        };
-        due.sort_unstable();
-        for (_, id) in due.into_iter().take(room) {
-            self.begin(&id, now);
         }
-        next
+        due.sort_unstable();
+        let all = ALL_READS.min(self.registry.settings().workers / 2).max(1);
+        for (_, id, is_slow) in due {
+            let (under_way, most) =
+                if is_slow { (&mut slow, SLOW_READS.min(all / 2)) } else { (&mut quick, READS) };
+            if *under_way < most.max(1) {
+                *under_way += 1;
+                if quick + slow > all {
+                    break;
+                }
+                self.begin(&id, now);
+            }
+        }
     }
 
     fn begin(self: &Arc<Self>, id: &DeviceId, now: Instant) {
         let known = self.with(id, |device| {
             let serial_number = device.serial_number();
             let cursor = device.cursor.take().filter(|(of, _)| *of == serial_number);
-            device.stage = Stage::Asking { since: now };
-            device.serve();
+            device.begin(now);
             (serial_number, cursor)
         });
         let Some((serial_number, cursor)) = known else { return };
+        if !self.journal.takes_rows() {
+            // What the device has stays with it, and nobody holds it up.
+            return self.failed(id, ReadResult::JournalFailed, "the journal cannot be written now".into());
+        }
         if let Some((_, cursor)) = cursor {
             return self.submit(id, serial_number, cursor);
         }
@@ -130,10 +140,9 @@ impl Collector {
 
     fn submit(self: &Arc<Self>, id: &DeviceId, serial_number: String, cursor: Cursor) {
         let now = self.clock.now();
-        let (gate, of) = (Arc::clone(self), id.clone());
+        let gate = Arc::clone(self);
         let errand = self.with(id, |device| {
             device.stage = Stage::Reading { since: now };
-            device.serve();
             let effective = device.effective();
             let by_index = device.short_log == Some(true) || device.names_by_index;
             let asked = !device.served.is_empty();
@@ -148,9 +157,10 @@ impl Collector {
                     serial_number: serial_number.clone(),
                     cursor,
                     decoder: device.decoder(),
+                    people_are_fresh: false,
                     effort: device.effort(now),
                     serve: effective.calls_between_pieces,
-                    may_be_large: Arc::new(move || gate.enter_large(&of)),
+                    may_be_large: Arc::new(move || gate.enter_large()),
                 },
             };
             (errand, asked)
@@ -195,13 +205,17 @@ impl Collector {
         }
         let took = now.saturating_duration_since(began).as_millis() as u64;
         let read = report.last(took);
-        if let End::Another(Some(answered)) = &report.end {
+        if let End::Another(answered) = &report.end {
             self.say_stranger(id, answered);
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
             let settles = settles && device.unsettled.is_some_and(|since| since < report.began_at);
             device.live = live;
+            if report.new_pass {
+                // It is begun, and need only go on.
+                device.doing = device.doing.min(Effort::Compare);
+            }
             if let Some(people) = people {
                 (device.people, device.people_at) = (people, Some(now));
             }
@@ -211,11 +225,15 @@ impl Collector {
             device.drift = report.drift.or(device.drift);
             if let End::Another(answered) = &report.end {
                 device.forget();
-                device.answered.clone_from(answered);
+                device.answered = Some(answered.clone());
                 device.wanted = Some(Effort::Compare);
             }
             if read.result.is_proof() {
-                device.cursor = Some((serial_number.to_owned(), report.cursor.clone()));
+                // That nothing was new is noted now and then only; what it proves is known at once.
+                let (verified_at, proved) = (Some(report.began_at), report.device_time);
+                let verified_time = proved.filter(|time| time.time().is_ok());
+                let cursor = Cursor { verified_at, verified_time, ..report.cursor.clone() };
+                device.cursor = Some((serial_number.to_owned(), cursor));
                 device.proved = Some(Proved {
                     until: report.device_time.filter(|time| time.time().is_ok()),
                     at: report.began_at,
@@ -235,7 +253,6 @@ impl Collector {
     /// Lets a device rest, and tells those who waited for its read.
     fn over(&self, id: &DeviceId, read: LastRead, refusal: Option<Refusal>) {
         let now = self.clock.now();
-        lock(&self.large).remove(id);
         let waiters: Vec<Waiter> = self
             .with(id, |device| {
                 device.rest(read.clone(), fastrand::f64(), now);
@@ -248,16 +265,18 @@ impl Collector {
         }
     }
 
-    /// Takes a place among the large reads, if there is one, until the read is over.
-    fn enter_large(&self, id: &DeviceId) -> bool {
+    /// Takes a place among the large reads, if there is one.
+    fn enter_large(self: &Arc<Self>) -> Option<Place> {
         let now = self.clock.now();
         let mut large = lock(&self.large);
-        large.retain(|other, began| other != id && now < *began + LARGE_PATIENCE);
-        let room = large.len() < self.settings.large_reads;
-        if room {
-            large.insert(id.clone(), now);
+        large.retain(|(_, began)| now < *began + LARGE_PATIENCE);
+        if large.len() >= self.settings.large_reads {
+            return None;
         }
-        room
+        let number = large.last().map_or(0, |(number, _)| number + 1);
+        large.push((number, now));
+        let collector = Arc::clone(self);
+        Some(Place::new(move || lock(&collector.large).retain(|(of, began)| (*of, *began) != (number, now))))
     }
 
     /// Says when another device answers than the one in the record, once, and when that is over.
@@ -342,6 +361,7 @@ impl Report {
             End::Complete => (ReadResult::Complete, None),
             End::PutOff => (ReadResult::PutOff, None),
             End::Another(_) => (ReadResult::Again, Some("another device answered".to_owned())),
+            End::Nameless => (ReadResult::DeviceFailed, Some(NAMELESS.to_owned())),
             End::Outdated => (ReadResult::Again, Some("another gateway reads this device too".to_owned())),
             End::Unkept(error) => (ReadResult::JournalFailed, Some(error.to_string())),
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::civil::{civil_now, possible};
 use super::correction::{Correction, Verdict};
 use super::decode::People;
-use super::reading::{Reading, Report};
+use super::reading::{Effort, End, Reading, Report};
 use super::status::Live;
 use crate::base::deadline::Deadline;
 use crate::device::{DeviceError, Session};
@@ -20,7 +20,7 @@ pub(super) struct Errand {
     pub(super) reading: Reading,
     /// Whether the session is to tell of punches.
     pub(super) live: bool,
-    /// Whether the people are to be looked up first.
+    /// Whether the people are to be looked up first, whatever the log says.
     pub(super) people: bool,
     pub(super) correction: Correction,
 }
@@ -44,8 +44,10 @@ impl Errand {
         deadline: Deadline,
         between: &mut Between<'_>,
     ) -> Result<Fetched, DeviceError> {
+        // Before it says anything: events belong to whoever answered.
+        session.who_is_there(deadline)?;
         session.make_sure_enabled(deadline)?;
-        let live = if self.live { listen(session, deadline)? } else { Live::Off };
+        let live = if self.live { listen(session, deadline)? } else { hush(session, deadline)? };
         let mut people = None;
         if self.people {
             people = look_up(session, deadline)?;
@@ -53,15 +55,17 @@ impl Errand {
                 self.reading.decoder.people = Arc::clone(people);
             }
         }
+        self.reading.people_are_fresh = people.is_some();
         let mut report = self.reading.run(session, deadline, between)?;
+        people = report.people.take().or(people);
         // A log that names people by index, met for the first time: once more, with the people.
-        let short = report.layout == Some(PunchLayout::Short);
-        if short && people.is_none() && self.reading.decoder.people.is_empty() && report.added > 0 {
+        let first = report.layout == Some(PunchLayout::Short) && report.added > 0 && people.is_none();
+        if first && self.reading.decoder.people.is_empty() && matches!(report.end, End::Complete) {
             people = look_up(session, deadline)?;
             if let Some(people) = people.as_ref().filter(|people| !people.is_empty()) {
                 self.reading.decoder.people = Arc::clone(people);
                 self.reading.cursor = report.cursor.clone();
-                self.reading.effort = super::reading::Effort::Everything;
+                self.reading.effort = Effort::Everything;
                 let first = report;
                 report = self.reading.run(session, deadline, between)?;
                 report.added += first.added;
@@ -78,7 +82,9 @@ impl Errand {
         report: &Report,
         deadline: Deadline,
     ) -> Result<(Option<String>, bool), DeviceError> {
-        let Some(drift) = report.drift else { return Ok((None, false)) };
+        // A stranger's clock is judged once it is known whose it is.
+        let drift = report.drift.filter(|_| !matches!(report.end, End::Another(_) | End::Nameless));
+        let Some(drift) = drift else { return Ok((None, false)) };
         let now = civil_now(self.reading.clock.wall(), &self.reading.decoder.zone);
         match self.correction.judge(drift, now.time()) {
             Verdict::Leave => Ok((None, false)),
@@ -112,8 +118,19 @@ fn listen(session: &mut Session, deadline: Deadline) -> Result<Live, DeviceError
     }
 }
 
+/// Has the device tell nothing any more, if this session asked it to.
+fn hush(session: &mut Session, deadline: Deadline) -> Result<Live, DeviceError> {
+    if session.registered_events().is_some_and(|mask| mask != 0) {
+        match session.unregister_events(deadline) {
+            Err(error) if !error.keeps_session() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(Live::Off)
+}
+
 /// The device's users by index; `None` when it does not hand them out.
-fn look_up(session: &mut Session, deadline: Deadline) -> Result<Option<People>, DeviceError> {
+pub(super) fn look_up(session: &mut Session, deadline: Deadline) -> Result<Option<People>, DeviceError> {
     match session.users(deadline) {
         Ok(users) => {
             let people: HashMap<_, _> = users.iter().map(|user| (user.uid, user.user_id)).collect();

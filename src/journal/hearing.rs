@@ -3,6 +3,7 @@
 use super::civil::millis;
 use super::collector::Collector;
 use super::reading::Effort;
+use super::watched::stand_in;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::store::journal::placing::LiveRecord;
@@ -18,11 +19,15 @@ impl Collector {
     pub(super) fn hear(&self, id: &DeviceId, serial_number: Option<&str>, events: Vec<Event>, lost: u64) {
         let now = self.clock.now();
         let received_at = millis(self.clock.wall());
-        let told = serial_number.map(str::to_owned);
-        let Some(serial_number) = told.or_else(|| self.with(id, |device| device.serial_number())) else {
+        let Some(known) = self.with(id, |device| device.serial_number()) else {
             // Not in the list any more; its log is not collected either.
             return;
         };
+        if serial_number.is_none() && known != stand_in(id) {
+            // Whose they are is not known. Whoever it is has them in the log.
+            return self.with(id, |device| device.want(Effort::Compare, now)).unwrap_or_default();
+        }
+        let serial_number = serial_number.map_or(known, str::to_owned);
         let (mut records, mut strange) = (Vec::new(), Vec::new());
         self.with(id, |device| {
             let decoder = device.decoder();

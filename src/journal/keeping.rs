@@ -25,6 +25,13 @@ pub(super) enum Stop {
     Outdated,
 }
 
+impl Stop {
+    /// Whether the session is of no use any more.
+    pub(super) fn breaks_session(&self) -> bool {
+        matches!(self, Self::Device(error) if !error.keeps_session())
+    }
+}
+
 impl From<DeviceError> for Stop {
     fn from(error: DeviceError) -> Self {
         Self::Device(error)
@@ -81,6 +88,10 @@ impl Keeping {
                     break Err(StoreError::TimedOut { outcome_unknown: false });
                 }
                 Err(RecvTimeoutError::Timeout) if deadline.passed(self.clock.now()) => {
+                    break Err(StoreError::TimedOut { outcome_unknown: true });
+                }
+                Err(RecvTimeoutError::Timeout) if !self.journal.takes_rows() => {
+                    // The device is not held up by a database that has stopped.
                     break Err(StoreError::TimedOut { outcome_unknown: true });
                 }
                 Err(RecvTimeoutError::Timeout) => pause()?,

@@ -1,7 +1,7 @@
 //! No punch lost, none twice: from what devices have and say to the journal.
 //!
-//! The [`Collector`](collector::Collector) knows which device's log is due and hears live events. A
-//! [read](reading) fetches what is new of a log and proves that it is all; what a device says becomes
+//! The [`Collector`] knows which device's log is due and hears live events. A
+//! read fetches what is new of a log and proves that it is all; what a device says becomes
 //! [records](decode), whose place in the journal the store decides. The log is the truth, and events only make it
 //! fast.
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use super::body::Body;
 use super::civil::{civil_now, drift, millis, possible};
-use super::decode::Decoder;
+use super::decode::{Decoder, People};
 use super::keeping::{Keeping, Stop};
 use super::run::Run;
+use super::watched::stand_in;
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
@@ -33,11 +34,18 @@ pub(super) struct Reading {
     pub(super) serial_number: String,
     pub(super) cursor: Cursor,
     pub(super) decoder: Decoder,
+    /// Whether the decoder's people were looked up just now.
+    pub(super) people_are_fresh: bool,
     pub(super) effort: Effort,
     /// Whether others are served between the pieces.
     pub(super) serve: bool,
-    /// Asked before much is read; `false` puts the read off.
-    pub(super) may_be_large: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Asked for a place before much is read; `None` puts the read off.
+    pub(super) may_be_large: Arc<dyn Fn() -> Option<Place> + Send + Sync>,
+}
+
+/// A place among those who read much, until it is dropped.
+pub(super) struct Place {
+    leave: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// How much is read, the least first.
@@ -76,10 +84,14 @@ pub(super) struct Report {
     /// The cursor as it was last kept.
     pub(super) cursor: Cursor,
     pub(super) layout: Option<PunchLayout>,
+    /// The people, if they were looked up.
+    pub(super) people: Option<People>,
     /// The time of the first record of the log that has one, if the read began there.
     pub(super) first_time: Option<ClockWord>,
     /// Whether the session was wanted back before the end.
     pub(super) cut_short: bool,
+    /// Whether a new pass was begun.
+    pub(super) new_pass: bool,
     /// What was found to be missing.
     pub(super) gap: Option<NewGap>,
 }
@@ -94,7 +106,9 @@ pub(super) enum End {
     /// Much is to be read, and enough others are at it.
     PutOff,
     /// Another device answered than the one that is known: its serial number.
-    Another(Option<String>),
+    Another(String),
+    /// A device answered that does not say who it is, where one is known that did: perhaps it is another one.
+    Nameless,
     /// The cursor was moved by somebody else.
     Outdated,
     /// The journal could not take it.
@@ -108,9 +122,9 @@ impl Reading {
     /// Reads.
     ///
     /// # Errors
-    /// What went wrong with the device. What had come by then is kept.
+    /// What went wrong with the device. What had come by then is kept, and another attempt goes on from there.
     pub(super) fn run(
-        &self,
+        &mut self,
         session: &mut Session,
         deadline: Deadline,
         between: &mut Between<'_>,
@@ -136,14 +150,23 @@ impl Reading {
             fetched: 0,
             cursor: self.cursor.clone(),
             layout: PunchLayout::for_stride(self.cursor.stride.into()),
+            people: None,
             first_time: None,
             cut_short: false,
+            new_pass: false,
             gap: None,
         };
-        let answered = session.serial_number().map(str::to_owned);
-        if answered.as_deref().is_some_and(|answered| answered != self.serial_number) {
-            report.end = End::Another(answered);
-            return Ok(report);
+        // A device that has no serial number is never taken for one that has.
+        match session.who_is_there(deadline)? {
+            Some(answered) if answered != self.serial_number => {
+                report.end = End::Another(answered.to_owned());
+                return Ok(report);
+            }
+            None if self.serial_number != stand_in(&self.device_id) => {
+                report.end = End::Nameless;
+                return Ok(report);
+            }
+            _ => {}
         }
         let FreeSizes { punches, punch_capacity, .. } = report.sizes;
         // A full log makes room for new records without counting more.
@@ -157,18 +180,48 @@ impl Reading {
         let doubt_emptiness = self.cursor.records > 0 && !self.cursor.count_was_true();
         let body = Body::open(session, report.sizes.punches, doubt_emptiness, latest, deadline)?;
         let keeping = Keeping::new(Arc::clone(&self.journal), Arc::clone(&self.clock), self.cursor.clone());
-        let mut run = Run { reading: self, session, deadline, between, body: Some(body), keeping, report };
+        let mut run = Run::new(self, session, deadline, between, body, keeping, report);
         let end = run.all(latest);
-        run.give_back();
+        if !end.as_ref().is_err_and(Stop::breaks_session) {
+            run.give_back();
+        }
         let Run { keeping, mut report, .. } = run;
         (report.added, report.completed) = (keeping.added, keeping.completed);
+        report.new_pass = keeping.cursor.pass > self.cursor.pass;
         report.cursor = keeping.cursor;
         report.end = match end {
             Ok(end) => end,
-            Err(Stop::Device(error)) => return Err(error),
+            Err(Stop::Device(error)) => {
+                if report.new_pass {
+                    // It is begun, and need only go on.
+                    self.effort = self.effort.min(Effort::Compare);
+                }
+                self.cursor = report.cursor;
+                return Err(error);
+            }
             Err(Stop::Store(error)) => End::Unkept(error),
             Err(Stop::Outdated) => End::Outdated,
         };
         Ok(report)
+    }
+}
+
+impl Place {
+    /// One that is given back like this.
+    pub(super) fn new(leave: impl FnOnce() + Send + 'static) -> Self {
+        Self { leave: Some(Box::new(leave)) }
+    }
+
+    /// One of which there are any number.
+    pub(super) const fn free() -> Self {
+        Self { leave: None }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(leave) = self.leave.take() {
+            leave();
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! The steps of one read: is this the log that is known, what of it is new, and was that all?
 
+use std::sync::Arc;
+
 use super::body::Body;
-use super::decode::Decoded;
+use super::decode::{Decoded, Decoder};
+use super::errand::look_up;
 use super::keeping::{Keeping, Stop};
 use super::overlap::{OVERLAP, Overlap};
-use super::reading::{Effort, End, Reading, Report};
+use super::reading::{Effort, End, Place, Reading, Report};
 use crate::base::deadline::Deadline;
 use crate::device::{DeviceError, Session};
 use crate::registry::Between;
@@ -24,6 +27,11 @@ pub(super) struct Run<'r, 's, 'b, 'w> {
     pub(super) body: Option<Body>,
     pub(super) keeping: Keeping,
     pub(super) report: Report,
+    decoder: Decoder,
+    /// Whether the session broke: nothing is said on it any more.
+    broken: bool,
+    /// Held while much is read.
+    place: Option<Place>,
 }
 
 /// Records that were read and not sent yet.
@@ -42,7 +50,21 @@ const LARGE: u64 = 1 << 20;
 /// How often it is noted that nothing was new, in milliseconds.
 const NOTED: i64 = 10 * 60 * 1000;
 
-impl Run<'_, '_, '_, '_> {
+impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
+    pub(super) fn new(
+        reading: &'r Reading,
+        session: &'s mut Session,
+        deadline: Deadline,
+        between: &'b mut Between<'w>,
+        body: Body,
+        keeping: Keeping,
+        report: Report,
+    ) -> Self {
+        let (body, decoder) = (Some(body), reading.decoder.clone());
+        let (broken, place) = (false, None);
+        Self { reading, session, deadline, between, body, keeping, report, decoder, broken, place }
+    }
+
     pub(super) fn all(&mut self, latest: ClockWord) -> Result<End, Stop> {
         let known = self.reading.cursor.clone();
         let mut overlap = Overlap::default();
@@ -57,9 +79,13 @@ impl Run<'_, '_, '_, '_> {
         let (slots, layout) = self.body.as_ref().map_or((0, None), |body| (body.slots(), body.layout()));
         (self.report.slots, self.report.layout) = (slots, layout);
         let stride = layout.map_or(0, PunchLayout::stride) as u64;
-        if (slots - base.records.min(slots)) * stride > LARGE && !(self.reading.may_be_large)() {
-            return Ok(End::PutOff);
+        if (slots - base.records.min(slots)) * stride > LARGE {
+            self.place = (self.reading.may_be_large)();
+            if self.place.is_none() {
+                return Ok(End::PutOff);
+            }
         }
+        self.name_people(base.records < slots)?;
         let pending = Pending { records: Vec::new(), strange: Vec::new(), overlap, slot: base.records };
         let pending = self.read(&base, slots, pending)?;
         self.release()?;
@@ -69,16 +95,10 @@ impl Run<'_, '_, '_, '_> {
             return Ok(End::PutOff);
         }
         // Said before the read counts as complete, and it tells whether more has come meanwhile.
-        let after = self.session.free_sizes(self.deadline).map_err(Stop::Device);
-        let after = match after {
-            Ok(sizes) => sizes,
-            Err(stop) => {
-                self.send(&base, pending, None)?;
-                self.wait()?;
-                return Err(stop);
-            }
-        };
-        self.report.count_after = after.punches;
+        match self.session.free_sizes(self.deadline) {
+            Ok(after) => self.report.count_after = after.punches,
+            Err(error) => return Err(self.break_off(&base, pending, error)),
+        }
         self.complete(&base, pending)
     }
 
@@ -127,6 +147,20 @@ impl Run<'_, '_, '_, '_> {
         known.next_pass(stride)
     }
 
+    /// Looks up who is behind the indices of new records: an index may have passed to somebody else just now. Not
+    /// where the log stands in the device's transfer buffer, which the users would take.
+    fn name_people(&mut self, are_new: bool) -> Result<(), Stop> {
+        let by_index = self.report.layout == Some(PunchLayout::Short);
+        let in_memory = self.body.as_ref().is_some_and(Body::is_in_memory);
+        if are_new && by_index && in_memory && !self.reading.people_are_fresh {
+            self.report.people = look_up(self.session, self.deadline)?;
+            if let Some(people) = &self.report.people {
+                self.decoder.people = Arc::clone(people);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads up to the end, sending whole batches; gives what is left over.
     fn read(&mut self, base: &Cursor, slots: u64, mut pending: Pending) -> Result<Pending, Stop> {
         while pending.slot < slots {
@@ -141,13 +175,10 @@ impl Run<'_, '_, '_, '_> {
             let bytes = match piece {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    // What has come is worth keeping: the next read goes on from there.
                     if error.keeps_session() {
                         self.release()?;
                     }
-                    self.send(base, pending, None)?;
-                    self.keeping.wait(&mut || Ok(()))?;
-                    return Err(error.into());
+                    return Err(self.break_off(base, pending, error));
                 }
             };
             let before = pending.slot;
@@ -170,7 +201,7 @@ impl Run<'_, '_, '_, '_> {
     fn take(&mut self, bytes: &[u8], pending: &mut Pending) {
         let Some(layout) = self.report.layout else { return };
         for raw in bytes.chunks_exact(layout.stride()) {
-            match self.reading.decoder.log(raw, layout) {
+            match self.decoder.log(raw, layout) {
                 Decoded::Record(record) => pending.records.push(record),
                 Decoded::Strange(strange) => {
                     self.report.strange += 1;
@@ -212,7 +243,7 @@ impl Run<'_, '_, '_, '_> {
 
     /// Whether the journal says already what this read found: that nothing was new is noted now and then only.
     fn is_noted(&self, base: &Cursor) -> bool {
-        let recently = base.verified_at.is_some_and(|then| self.report.began_at - then < NOTED);
+        let recently = base.compared_at.is_some_and(|then| self.report.began_at - then < NOTED);
         base.complete && recently && base.device_count == self.report.sizes.punches
     }
 
@@ -299,13 +330,24 @@ impl Run<'_, '_, '_, '_> {
             }
         };
         let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
-        self.keeping.send(batch, &mut || pause(session, between, serve))?;
+        let broken = self.broken;
+        self.keeping.send(batch, &mut || if broken { Ok(()) } else { pause(session, between, serve) })?;
         Ok(overlap)
+    }
+
+    /// The device failed. What has come is worth keeping: the next read goes on from there.
+    fn break_off(&mut self, base: &Cursor, pending: Pending, error: DeviceError) -> Stop {
+        self.broken = !error.keeps_session();
+        match self.send(base, pending, None).and_then(|_| self.wait()) {
+            Err(stop) if !self.broken => stop,
+            _ => error.into(),
+        }
     }
 
     fn wait(&mut self) -> Result<(), Stop> {
         let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);
-        self.keeping.wait(&mut || pause(session, between, serve))
+        let broken = self.broken;
+        self.keeping.wait(&mut || if broken { Ok(()) } else { pause(session, between, serve) })
     }
 
     fn pause(&mut self) -> Result<(), DeviceError> {
@@ -324,6 +366,9 @@ impl Run<'_, '_, '_, '_> {
 
     /// After whatever went wrong: the device should not keep a table that nobody fetches.
     pub(super) fn give_back(&mut self) {
+        if self.broken {
+            return;
+        }
         if let Err(error) = self.release() {
             log::debug!("device {}: its transfer buffer was not given back: {error}", self.reading.device_id);
         }

@@ -10,7 +10,7 @@ use super::collector::{Collector, Told};
 use super::decode::Decoder;
 use super::reading::Effort;
 use super::settings::DeviceSettings;
-use super::watched::{Stage, Watched};
+use super::watched::Stage;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
@@ -86,20 +86,21 @@ impl Upkeep {
             return;
         }
         self.list = Some(list.revision());
-        let now = collector.clock.now();
-        let mut devices = lock(&collector.devices);
-        devices.retain(|id, _| list.get(id).is_some());
+        let gone = {
+            let mut devices = lock(&collector.devices);
+            let gone: Vec<DeviceId> = devices.keys().filter(|id| list.get(id).is_none()).cloned().collect();
+            gone.iter().filter_map(|id| devices.remove(id)).collect::<Vec<_>>()
+        };
+        // Whoever waits for one of them learns it without the lock.
+        drop(gone);
         for device in list.iter() {
-            match devices.get_mut(&device.id) {
-                Some(watched) => watched.device = Arc::clone(device),
-                None => {
-                    let settings = DeviceSettings::default();
-                    let watched = Watched::new(Arc::clone(device), settings, collector.settings, now);
-                    devices.insert(device.id.clone(), watched);
-                }
+            let known = lock(&collector.devices)
+                .get_mut(&device.id)
+                .map(|watched| watched.device = Arc::clone(device));
+            if known.is_none() {
+                collector.watch(device);
             }
         }
-        drop(devices);
         collector.drifting.keep(|id| list.get(id).is_some());
         collector.strangers.keep(|id| list.get(id).is_some());
     }

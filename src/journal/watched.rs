@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::civil::zone_of;
 use super::decode::{Decoder, People};
+use super::dispatch::SLOW;
 use super::reading::Effort;
 use super::settings::{CollectorSettings, DeviceSettings, Effective};
 use super::status::{CollectionStatus, LastRead, Live, Proved, ReadResult};
 use crate::base::ids::DeviceId;
 use crate::registry::Refusal;
-use crate::store::device::Device;
+use crate::store::device::{Device, SessionMode};
 use crate::store::journal::Cursor;
 
 /// Who waits for a read.
@@ -42,6 +43,12 @@ pub(super) struct Watched {
     pub(super) waiters: Vec<Waiter>,
     /// Who waits for the read under way.
     pub(super) served: Vec<Waiter>,
+    /// Whether the last read was.
+    pub(super) slow: bool,
+    /// Sessions since the log was last proved.
+    pub(super) sessions: u32,
+    /// Whether a session was made since the read under way began.
+    pub(super) reopened: bool,
     /// When the end of the log is compared next, whatever the count says.
     pub(super) compare_at: Instant,
     /// Something of this device may wait in quarantine for its log: since when at the latest, in milliseconds since
@@ -79,6 +86,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 const PUT_OFF: Duration = Duration::from_secs(2);
 /// How soon after a failure of the journal.
 const JOURNAL_RETRY: Duration = Duration::from_secs(3);
+/// How soon after the third session in a row in which the log was not read; doubled with each further one.
+const REOPENED: Duration = Duration::from_millis(500);
 /// How soon an event that asks for a read gets one: others may follow.
 const SOON: Duration = Duration::from_millis(200);
 
@@ -105,6 +114,9 @@ impl Watched {
             doing: Effort::Count,
             waiters: Vec::new(),
             served: Vec::new(),
+            slow: false,
+            sessions: 0,
+            reopened: false,
             compare_at: now,
             unsettled: Some(LONG_AGO),
             live: Live::Off,
@@ -127,18 +139,33 @@ impl Watched {
 
     /// Whether a read should begin.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.stage == Stage::Resting && self.due <= now && self.is_wanted()
+        self.is_to_be_read() && self.due <= now
     }
 
-    /// Whether it is read at all, now or later.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.is_on() || !self.waiters.is_empty()
+    /// When a read should begin that should not yet.
+    pub(super) fn due_after(&self, now: Instant) -> Option<Instant> {
+        (self.is_to_be_read() && self.due > now).then_some(self.due)
+    }
+
+    fn is_to_be_read(&self) -> bool {
+        self.stage == Stage::Resting && (self.is_on() || !self.waiters.is_empty())
     }
 
     /// The serial number under which its punches are kept: its own, or a name of ours for one that has none.
     pub(super) fn serial_number(&self) -> String {
         let known = self.answered.as_ref().or(self.device.facts.serial_number.as_ref());
         known.cloned().unwrap_or_else(|| stand_in(&self.device.id))
+    }
+
+    /// A read begins: for all who wait now, and for nobody who comes later.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.stage = Stage::Asking { since: now };
+        self.served.append(&mut self.waiters);
+    }
+
+    /// Everybody who waits.
+    pub(super) fn all_waiters(&mut self) -> Vec<Waiter> {
+        self.served.drain(..).chain(self.waiters.drain(..)).collect()
     }
 
     /// How much is to be read now.
@@ -172,8 +199,26 @@ impl Watched {
         // A device that did not say this time who it is, is who it was: a serial number is not lost, an answer is.
         self.answered = serial_number.or_else(|| Some(self.serial_number()));
         self.live = Live::Off;
-        self.wanted = Some(self.wanted.map_or(Effort::Compare, |wanted| wanted.max(Effort::Compare)));
-        self.due = now;
+        let pause = self.pause_before_next();
+        self.sessions = self.sessions.saturating_add(1);
+        if matches!(self.stage, Stage::Reading { .. }) {
+            // That read goes over this session. Where it only counts, a session that is kept has the end compared.
+            self.reopened = true;
+            if self.doing < Effort::Compare && self.device.mode == SessionMode::Persistent {
+                self.wanted = self.wanted.max(Some(Effort::Compare));
+            }
+            return;
+        }
+        self.wanted = self.wanted.max(Some(Effort::Compare));
+        self.due = if pause.is_zero() { now } else { self.due.min(now + pause) };
+    }
+
+    /// A device whose sessions end before its log is read is not hurried into the next read.
+    fn pause_before_next(&self) -> Duration {
+        match self.sessions {
+            0 | 1 => Duration::ZERO,
+            more => REOPENED.saturating_mul(1 << (more - 2).min(16)).min(self.effective().poll_interval),
+        }
     }
 
     /// Another device is there now: nothing that is known is about it.
@@ -186,17 +231,6 @@ impl Watched {
     /// What waits in quarantine from before this moment is settled.
     pub(super) fn settled(&mut self, before: i64) {
         self.unsettled = self.unsettled.filter(|since| *since >= before);
-    }
-
-    /// Whoever waits now is told of the read that begins; who comes later waits for the next one.
-    pub(super) fn serve(&mut self) {
-        self.served.append(&mut self.waiters);
-    }
-
-    /// Everybody who waits.
-    pub(super) fn all_waiters(&mut self) -> Vec<Waiter> {
-        self.serve();
-        std::mem::take(&mut self.served)
     }
 
     /// Who is to be told of the read that is over. What was put off or is begun anew is not over for them.
@@ -222,7 +256,16 @@ impl Watched {
             ReadResult::JournalFailed => JOURNAL_RETRY,
             ReadResult::Again => AGAIN.min(interval).mul_f64(jitter.max(0.05)),
         };
-        self.due = now + if self.wanted.is_some() { SOON.min(pause) } else { pause };
+        let hurry = self.wanted.is_some() && read.result != ReadResult::PutOff;
+        self.due = now + if hurry { SOON.min(pause) } else { pause };
+        if std::mem::take(&mut self.reopened) && read.result == ReadResult::DeviceFailed {
+            // The session that it failed on is not the one that there is now.
+            self.due = self.due.min(now + self.pause_before_next().max(SOON));
+        }
+        if read.result.is_proof() {
+            self.sessions = 0;
+        }
+        self.slow = u128::from(read.took) >= SLOW.as_millis();
         let undone = match read.result {
             ReadResult::NothingNew | ReadResult::Complete => None,
             ReadResult::PutOff | ReadResult::Again => Some(self.doing),
@@ -263,7 +306,7 @@ fn honest(read: &LastRead) -> bool {
 }
 
 /// What a device without a serial number is called.
-fn stand_in(id: &DeviceId) -> String {
+pub(super) fn stand_in(id: &DeviceId) -> String {
     format!("device:{id}")
 }
 

@@ -151,13 +151,13 @@ fn who_asks_during_a_read_is_told_of_the_next_one_and_who_was_put_off_waits_on()
         told.try_iter().collect::<Vec<_>>()
     };
     ask(&mut device, "before");
-    device.serve();
+    device.begin(now);
     ask(&mut device, "during");
     assert!(over(&mut device, ReadResult::PutOff).is_empty());
-    device.serve();
+    device.begin(now);
     ask(&mut device, "later");
     assert_eq!(over(&mut device, ReadResult::Complete), ["during", "before"]);
-    device.serve();
+    device.begin(now);
     assert_eq!(over(&mut device, ReadResult::DeviceFailed), ["later"]);
     ask(&mut device, "at the end");
     assert_eq!(device.all_waiters().len(), 1);
@@ -202,4 +202,70 @@ fn what_comes_into_quarantine_during_a_read_waits_for_the_next_one() {
     assert_eq!(device.effort(now), Effort::Compare, "that read began before it came");
     device.settled(151);
     assert_eq!(device.effort(now), Effort::Count);
+}
+
+#[test]
+fn only_a_read_that_is_to_come_wakes_anybody() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    assert_eq!(device.due_after(now), None, "what is due now waits for room, not for time");
+    device.rest(read(ReadResult::NothingNew, (Some(5), None), 5), 0.5, now);
+    assert_eq!(device.due_after(now), Some(device.due));
+    device.settings.enabled = Some(false);
+    assert_eq!(device.due_after(now), None);
+    device.settings.enabled = None;
+    device.stage = Stage::Reading { since: now };
+    assert_eq!(device.due_after(now), None);
+}
+
+#[test]
+fn a_read_that_waited_for_its_session_is_not_made_twice() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    device.settled(1);
+    device.begin(now);
+    assert_eq!(device.effort(now), Effort::Compare);
+    device.stage = Stage::Reading { since: now };
+    device.opened(Some("A".into()), now);
+    assert_eq!(device.wanted, None, "it goes over this session");
+    device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    assert_eq!(device.effort(now), Effort::Count);
+    device.stage = Stage::Reading { since: now };
+    device.opened(Some("A".into()), now);
+    assert_eq!(device.wanted, Some(Effort::Compare), "it only counts");
+    let on_demand = Device { mode: SessionMode::OnDemand, ..(*device.device).clone() };
+    (device.device, device.wanted) = (Arc::new(on_demand), None);
+    device.opened(Some("A".into()), now);
+    assert_eq!(device.wanted, None, "every read of such a device has a session of its own");
+}
+
+#[test]
+fn sessions_that_end_before_the_log_is_read_are_followed_by_longer_and_longer_pauses() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        device.opened(Some("A".into()), now);
+        pauses.push(device.due.saturating_duration_since(now));
+        device.rest(read(ReadResult::DeviceFailed, (None, None), 0), 0.5, now);
+        device.wanted = None;
+        device.due = now + Duration::from_secs(3600);
+    }
+    assert_eq!(pauses[..2], [Duration::ZERO; 2]);
+    assert!(pauses.is_sorted() && pauses[2] == REOPENED, "{pauses:?}");
+    assert_eq!(pauses[11], Duration::from_secs(60), "never longer than until the next poll");
+    device.rest(read(ReadResult::Complete, (Some(5), Some(5)), 5), 0.5, now);
+    device.opened(Some("A".into()), now);
+    assert_eq!(device.due, now);
+}
+
+#[test]
+fn who_comes_during_a_read_waits_for_the_next() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    device.waiters.push(Box::new(|_| {}));
+    device.begin(now);
+    device.waiters.push(Box::new(|_| {}));
+    device.waiters.push(Box::new(|_| {}));
+    assert_eq!((device.served.len(), device.waiters.len()), (1, 2));
 }

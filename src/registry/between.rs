@@ -61,7 +61,9 @@ impl<'w> Between<'w> {
             let (this, job) = Attempt::of(ticket);
             // Who wants the session itself is never brief.
             let Order::Work(work) = job else { break };
-            let Attempted { keeps_session, next, .. } = this.make(self.inner, self.id, session, work, false);
+            let Attempted { keeps_session, punches, next, .. } =
+                this.make(self.inner, self.id, session, work, false);
+            self.punches += punches;
             match next {
                 Next::Again(ticket) => self.inner.with(|core| core.put_back(self.id, ticket)),
                 Next::Tell(work, refusal) => {

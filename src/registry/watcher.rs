@@ -258,7 +258,10 @@ impl Watcher {
             Ok((held, _)) => log::debug!("device {id}: connected over {}", held.session.carrier().name()),
             Err(failure) => log::debug!("device {id}: {}", failure.detail),
         }
-        let opened = result.as_ref().ok().map(|(_, serial)| serial.clone());
+        // Said before anybody can use the session: what comes of it is said later.
+        if let Ok((_, serial)) = &result {
+            self.inner.tell_opened(id, serial.as_deref());
+        }
         self.inner.with(|core| {
             let result = result.map(|(held, serial)| {
                 let carrier = held.session.carrier();
@@ -266,9 +269,6 @@ impl Watcher {
             });
             core.dialed(id, result, now);
         });
-        if let Some(serial) = opened {
-            self.inner.tell_opened(id, serial.as_deref());
-        }
     }
 
     fn start_waiting(&mut self, now: Instant) {

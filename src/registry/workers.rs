@@ -91,6 +91,8 @@ pub(super) struct Attempted {
     pub(super) keeps_session: bool,
     /// What went wrong, if anything did.
     pub(super) failure: Option<Arc<Failure>>,
+    /// How many punches came meanwhile and were handed on.
+    pub(super) punches: u64,
     pub(super) next: Next,
 }
 
@@ -121,7 +123,7 @@ impl Attempt {
         let Terms { priority, deadline, repeat, brief } = self.terms;
         let mut between = Between::new(inner, id, pausing);
         let result = catch_unwind(AssertUnwindSafe(|| work.attempt(session, deadline, &mut between)));
-        inner.pass_on_events(id, session);
+        let punches = inner.pass_on_events(id, session);
         let now = inner.clock.now();
         let panicked = result.is_err();
         let (keeps_session, failure, reached) = match result {
@@ -142,19 +144,19 @@ impl Attempt {
             log::debug!("device {id}: a call failed and is made again: {lost}");
             let (since, attempts, job) = (self.since, self.number, Order::Work(work));
             let ticket = Ticket { priority, deadline, repeat, brief, since, attempts, job };
-            return Attempted { keeps_session, failure, next: Next::Again(ticket) };
+            return Attempted { keeps_session, failure, punches, next: Next::Again(ticket) };
         }
         let unknown = repeat == Repeat::IfNotReached && reached == Reached::Perhaps;
         let refusal = failure.clone().map(|failure| match unknown {
             true => Refusal::OutcomeUnknown(failure),
             false => Refusal::Failed(failure),
         });
-        Attempted { keeps_session, failure, next: Next::Tell(work, refusal) }
+        Attempted { keeps_session, failure, punches, next: Next::Tell(work, refusal) }
     }
 }
 
 fn attempt(inner: &Inner, id: &DeviceId, mut held: Held, this: &Attempt, work: Box<dyn Work>) {
-    let Attempted { keeps_session, failure, next } = this.make(inner, id, &mut held.session, work, true);
+    let Attempted { keeps_session, failure, next, .. } = this.make(inner, id, &mut held.session, work, true);
     let held = keeps_session.then_some(held);
     let lost = failure.filter(|_| held.is_none());
     match next {

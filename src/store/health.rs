@@ -121,6 +121,13 @@ impl Health {
         }
     }
 
+    /// Whether nothing went wrong the last time, and no call takes too long.
+    pub(super) fn is_well(&self, now: Instant) -> bool {
+        let inner = lock(&self.inner);
+        let stalled = inner.calling.is_some_and(|began| now.saturating_duration_since(began) > STALL);
+        inner.faults.is_empty() && !stalled
+    }
+
     /// A database call begins.
     pub(super) fn call_began(&self, now: Instant) {
         lock(&self.inner).calling = Some(now);

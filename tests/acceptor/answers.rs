@@ -100,6 +100,20 @@ fn who_streams_events_learns_that_the_client_has_gone() {
 }
 
 #[test]
+fn a_stream_that_nobody_reads_takes_little_memory_and_is_cut() {
+    const ALL: usize = 24 * 1024 * 1024;
+    let limits = Limits { answer_progress: Duration::from_secs(2), max_in_flight: 4, ..Limits::default() };
+    let service = Service::with(limits);
+    let mut deaf = service.client();
+    deaf.send(format!("GET /flood?{ALL} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    // There is room for all of it in what answers may have together, and that is kept for others.
+    service.until("it is cut", |stats| stats.answers_cut == 1);
+    let taken = service.reached();
+    assert!(taken < 4 * 1024 * 1024, "{taken} bytes");
+    service.is_well();
+}
+
+#[test]
 fn a_request_whose_client_left_keeps_its_place_until_it_is_answered() {
     let service = Service::start();
     let mut client = service.client();

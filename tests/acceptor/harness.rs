@@ -196,6 +196,20 @@ fn handle(site: &Arc<Site>, incoming: Incoming) {
                 site.reached.fetch_add(1000, Ordering::SeqCst);
             });
         }
+        // As many bytes of events as there are to have, each counted when it is taken.
+        "/flood" => {
+            let site = Arc::clone(site);
+            std::thread::spawn(move || {
+                let head = Answer { body: Body::Empty, ..Answer::bytes(200, ContentType::EventStream, "") };
+                let mut stream = responder.into_stream(head).unwrap();
+                for piece in pattern(number).chunks(8 * 1024) {
+                    if stream.write_all(piece).and_then(|()| stream.flush()).is_err() {
+                        return;
+                    }
+                    site.reached.fetch_add(piece.len(), Ordering::SeqCst);
+                }
+            });
+        }
         _ => {
             let told = serde_json::json!({
                 "method": method.as_str(),

@@ -1,5 +1,7 @@
 //! A client of event streams that reads every byte itself: chunks, comments, events, and how it ended.
 
+#![allow(unreachable_pub)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 

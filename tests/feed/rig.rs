@@ -1,5 +1,7 @@
 //! The service in this process, with a journal that the test fills, and a client for it.
 
+#![allow(unreachable_pub)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use zkgate::base::ids::DeviceId;
+use zkgate::store::journal::backend::Backend;
 use zkgate::store::journal::quarantine::{Origin, Reason, Strange};
 
 use crate::rig::{Site, eventually, punch, soon};
@@ -92,4 +93,29 @@ fn a_journal_that_cannot_be_written_is_said_and_its_punches_come_when_it_can() {
     site.until("/punches", |page| page["head"] == 2);
     site.until("/journal", |shown| shown["state"] == "good");
     assert_eq!(site.get("/readyz").status, 200);
+}
+
+#[test]
+fn when_too_many_ask_the_journal_the_next_one_is_told_so_and_when_it_hangs_everybody_is_answered_in_time() {
+    let site = Site::start();
+    site.place(1..=1);
+    let (go_on, held) = std::sync::mpsc::channel::<()>();
+    let hang = move |_: &mut dyn Backend| {
+        let _ = held.recv();
+        Ok(())
+    };
+    site.journal().read_then(soon(), hang, |_| {}).unwrap();
+    eventually("it hangs", || site.journal().waiting().0 == 0);
+    for path in ["/punches?timeout=0.2", "/punches?wait=0.1&timeout=0.2", "/quarantine?timeout=0.2"] {
+        let problem = site.get(path).problem(503, "store_unavailable");
+        assert!(problem["retry_after"].as_u64() > Some(0), "{path}");
+    }
+    assert!(site.get("/journal?timeout=0.2").json()["quarantine"].is_null(), "the rest is known without it");
+    while site.journal().read_then(soon(), |_| Ok(()), |_| {}).is_ok() {}
+    for path in ["/punches", "/punches?wait=5", "/punches/export", "/quarantine"] {
+        site.get(path).problem(503, "store_busy");
+    }
+    assert!(site.get("/journal").json()["quarantine"].is_null());
+    drop(go_on);
+    site.until("/punches?timeout=5", |page| page["head"] == 1);
 }

@@ -220,7 +220,7 @@ impl<'g> Player<'g> {
 
     fn clear_elsewhere(&mut self) -> String {
         self.look();
-        if !self.rooted && !self.prove() || !self.rooted {
+        if !self.rooted && !self.prove() {
             return "not now".into();
         }
         self.device.clear_log();

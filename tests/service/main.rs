@@ -3,6 +3,8 @@
 
 #[path = "../support/postgres.rs"]
 mod postgres_server;
+#[path = "../support/receiver.rs"]
+mod receiver;
 #[path = "../support/service.rs"]
 mod service;
 
@@ -15,3 +17,4 @@ mod failures;
 mod life;
 mod reads;
 mod verdicts;
+mod webhooks;

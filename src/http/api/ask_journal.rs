@@ -25,8 +25,8 @@ pub fn read<T: Send + 'static>(
 ) -> Handled {
     let question = Question::new(call, deadline, false)?;
     let (job, answer, asked) = question.parts(job, shape);
-    let refused = call.gateway.journal.read_then(deadline, job, answer);
-    asked.refused(refused);
+    let taken = call.gateway.journal.read_then(deadline, job, answer);
+    asked.0.refused(taken);
     Ok(Outcome::Later)
 }
 
@@ -42,8 +42,8 @@ pub fn write<T: Send + 'static>(
 ) -> Handled {
     let question = Question::new(call, deadline, true)?;
     let (job, answer, asked) = question.parts(job, shape);
-    let refused = call.gateway.journal.write_then(deadline, job, answer);
-    asked.refused(refused);
+    let taken = call.gateway.journal.write_then(deadline, job, answer);
+    asked.0.refused(taken);
     Ok(Outcome::Later)
 }
 
@@ -81,9 +81,9 @@ impl Question {
     ) -> (
         impl FnOnce(&mut dyn Backend) -> Result<T, StoreError> + Send + 'static,
         impl FnOnce(Result<T, StoreError>) + Send + 'static,
-        Self,
+        Arc<Unanswered>,
     ) {
-        let (doing, asked) = (self.clone(), self.clone());
+        let doing = self.clone();
         let job = move |backend: &mut dyn Backend| {
             if doing.passes(WAITING, BEGUN) {
                 job(backend)
@@ -91,7 +91,8 @@ impl Question {
                 Err(StoreError::TimedOut { outcome_unknown: false })
             }
         };
-        let unanswered = Unanswered(self);
+        let asked = Arc::new(Unanswered(self));
+        let unanswered = Arc::clone(&asked);
         let answer = move |result: Result<T, StoreError>| {
             // Also when nobody waits any more: what was changed has consequences.
             let shaped = result.map_err(|error| Problem::of_store(&error)).and_then(shape);
@@ -123,7 +124,8 @@ impl Question {
     }
 }
 
-/// Dropped without an answer, it says why there is none: the journal was closed, was too late, or broke on it.
+/// Let go of by everybody without an answer, it says why there is none: the journal was closed, was too late, or
+/// broke on it.
 struct Unanswered(Question);
 
 impl Drop for Unanswered {

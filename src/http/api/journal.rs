@@ -10,7 +10,9 @@ use super::view::rfc3339;
 use crate::base::ids::DeviceId;
 use crate::http::call::{Call, Handled, Outcome, invalid};
 use crate::http::gateway::Gateway;
+use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
+use crate::journal::civil::millis;
 use crate::store::Condition;
 use crate::store::journal::quarantine::{Origin, Quarantined};
 
@@ -115,4 +117,22 @@ fn entry(found: &Quarantined) -> Value {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `POST /quarantine/{id}/dismiss`
+pub fn dismiss(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    call.no_body()?;
+    let id = call.quarantined()?;
+    let deadline = call.deadline()?;
+    let now = millis(call.gateway.clock.wall());
+    ask_journal::write(
+        call,
+        deadline,
+        move |backend| backend.settle(id, "dismissed", now),
+        move |there| match there {
+            true => Ok(as_json(200, &json!({ "id": id, "settled_as": "dismissed" }))),
+            false => Err(Problem::nothing_in_quarantine(&id.to_string())),
+        },
+    )
 }

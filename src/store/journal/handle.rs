@@ -235,6 +235,13 @@ impl Journal {
         if writing.condition == Condition::Good { self.reader.health.look(&*self.clock) } else { writing }
     }
 
+    /// Whether it takes rows, as far as is known: nothing went wrong the last time, and no change takes too long. Never
+    /// waits.
+    #[must_use]
+    pub fn takes_rows(&self) -> bool {
+        self.writer.health.is_well(self.clock.now())
+    }
+
     /// How many requests wait for its threads, and how many live events.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {

@@ -78,7 +78,7 @@ pub struct Quarantined {
     pub tried_version: String,
     /// When it was settled, in milliseconds since 1970; `None` while it is not.
     pub settled_at: Option<i64>,
-    /// How: `placed` (it is a row of the journal now) or `in_log` (the log, read to the end since, has what there
-    /// was).
+    /// How: `placed` (it is a row of the journal now), `in_log` (the log, read to the end since, has what there
+    /// was) or `dismissed` (by somebody who looked at it).
     pub settled_as: Option<String>,
 }

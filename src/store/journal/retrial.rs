@@ -38,7 +38,7 @@ pub(super) fn look_through(
             rows.extend(placed.rows);
             match placed.outcomes.first() {
                 Some(LivePlacement::New | LivePlacement::Known) => {
-                    backend.settle(waiting.id, "placed", now)?
+                    backend.settle(waiting.id, "placed", now)?;
                 }
                 _ => backend.tried(waiting.id, version)?,
             }

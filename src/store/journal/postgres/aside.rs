@@ -116,14 +116,14 @@ pub(super) fn settle(
     id: u64,
     settled_as: &str,
     now: i64,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     transaction
         .execute(
             "update zkgate.quarantine set settled_at = $3, settled_as = $2 \
              where id = $1 and settled_at is null",
             &[&signed(id), &settled_as, &now],
         )
-        .map(drop)
+        .map(|count| count > 0)
         .map_err(failed)
 }
 

@@ -39,8 +39,8 @@ pub(super) fn place_log(
     let plan = plan::plan_log(batch, &placements, last);
     meet(transaction, &plan.met, pass)?;
     complete(transaction, &plan.completed, pass)?;
-    let met = plan.met.iter().copied();
-    keep_users(transaction, met.chain(plan.completed.iter().map(|(seq, _, record)| (*seq, *record))))?;
+    keep_users(transaction, plan.met.iter().copied(), false)?;
+    keep_users(transaction, plan.completed.iter().map(|(seq, _, record)| (*seq, *record)), true)?;
     insert(transaction, plan.rows.iter().map(|row| (terminal.id, row)), pass)?;
     let newest = batch.records.iter().map(|record| record.time).max();
     terminal::keep_newest(transaction, terminal.id, &batch.device_id, newest)?;
@@ -252,10 +252,12 @@ fn complete(
         .map_err(failed)
 }
 
-/// Whoever is known by an internal index only may have become known since.
+/// Whoever is known by an internal index only may have become known since. `anew`: whoever was named by a live event
+/// is who the log's reader found behind the index.
 fn keep_users<'r>(
     transaction: &mut Transaction<'_>,
     rows: impl Iterator<Item = (u64, &'r Record)>,
+    anew: bool,
 ) -> Result<(), StoreError> {
     let by_index = rows.filter(|(_, record)| record.person.uid().is_some());
     let known =
@@ -268,8 +270,8 @@ fn keep_users<'r>(
         .execute(
             "update zkgate.punch p set user_id = s.user_id \
              from unnest($1::bigint[], $2::text[]) as s (seq, user_id) \
-             where p.seq = s.seq and p.user_id is null",
-            &[&seqs, &users],
+             where p.seq = s.seq and ($3 or p.user_id is null)",
+            &[&seqs, &users, &anew],
         )
         .map(drop)
         .map_err(failed)

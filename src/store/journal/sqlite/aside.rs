@@ -112,13 +112,18 @@ pub(super) fn size(connection: &Connection) -> Result<u64, StoreError> {
     number("count", count)
 }
 
-pub(super) fn settle(connection: &Connection, id: u64, settled_as: &str, now: i64) -> Result<(), StoreError> {
+pub(super) fn settle(
+    connection: &Connection,
+    id: u64,
+    settled_as: &str,
+    now: i64,
+) -> Result<bool, StoreError> {
     connection
         .prepare_cached(
             "update quarantine set settled_at = ?3, settled_as = ?2 where id = ?1 and settled_at is null",
         )
         .and_then(|mut statement| statement.execute(params![signed(id), settled_as, now]))
-        .map(drop)
+        .map(|count| count > 0)
         .map_err(failed)
 }
 

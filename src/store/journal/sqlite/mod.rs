@@ -36,6 +36,8 @@ struct Sqlite {
 /// Memory for pages of the file, in KiB: what the ends of all indexes need while rows are added.
 const WRITER_CACHE: i64 = 16 * 1024;
 const READER_CACHE: i64 = 8 * 1024;
+/// How many bytes there has to be room for before all is well again: what a batch of the log may take.
+const ROOM: i64 = 1024 * 1024;
 /// Prepared statements that are kept.
 const STATEMENTS: usize = 64;
 
@@ -145,7 +147,7 @@ impl Backend for Sqlite {
         aside::size(&self.connection)
     }
 
-    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<(), StoreError> {
+    fn settle(&mut self, id: u64, settled_as: &str, now: i64) -> Result<bool, StoreError> {
         aside::settle(&self.connection, id, settled_as, now)
     }
 
@@ -212,7 +214,12 @@ impl Backend for Sqlite {
     }
 
     fn probe(&mut self) -> Result<(), StoreError> {
-        embedded::probe(&mut self.connection)
+        // A little always fits where a little has just been refused.
+        self.change(|transaction| {
+            let fill = "insert or replace into room (id, bytes) values (1, zeroblob(?1))";
+            transaction.execute(fill, [ROOM]).map(drop).map_err(failed)
+        })?;
+        self.connection.execute("delete from room", []).map(drop).map_err(failed)
     }
 
     fn newest(&mut self, serial_number: &str) -> Result<Option<ClockWord>, StoreError> {

@@ -157,7 +157,7 @@ fn meet(connection: &Connection, met: &[(u64, &Record)], pass: u64) -> Result<()
         connection.prepare_cached("update punch set pass = ?2 where seq = ?1").map_err(failed)?;
     for (seq, record) in met {
         statement.execute([signed(*seq), signed(pass)]).map_err(failed)?;
-        keep_user(connection, *seq, record)?;
+        keep_user(connection, *seq, record, false)?;
     }
     Ok(())
 }
@@ -181,20 +181,21 @@ fn complete(connection: &Connection, completed: &[(u64, u32, &Record)], pass: u6
                 Source::Both.number(),
             ])
             .map_err(failed)?;
-        keep_user(connection, *seq, record)?;
+        keep_user(connection, *seq, record, true)?;
     }
     Ok(())
 }
 
-/// Whoever is known by an internal index only may have become known since.
-fn keep_user(connection: &Connection, seq: u64, record: &Record) -> Result<(), StoreError> {
+/// Whoever is known by an internal index only may have become known since. `anew`: whoever was named by a live event
+/// is who the log's reader found behind the index.
+fn keep_user(connection: &Connection, seq: u64, record: &Record, anew: bool) -> Result<(), StoreError> {
     let Some(user_id) = user_id_text(record.user_id.as_ref()) else { return Ok(()) };
     if record.person.uid().is_none() {
         return Ok(());
     }
     connection
-        .prepare_cached("update punch set user_id = ?2 where seq = ?1 and user_id is null")
-        .and_then(|mut statement| statement.execute(params![signed(seq), user_id]))
+        .prepare_cached("update punch set user_id = ?2 where seq = ?1 and (?3 or user_id is null)")
+        .and_then(|mut statement| statement.execute(params![signed(seq), user_id, anew]))
         .map(drop)
         .map_err(failed)
 }

@@ -52,3 +52,24 @@ fn what_is_followed_is_followed_by_its_index_in_the_order_of_the_numbers() {
         assert_eq!(plan(rows), format!("{expected}; SEARCH t USING INTEGER PRIMARY KEY (rowid=?)"));
     }
 }
+
+#[test]
+fn a_file_that_cannot_grow_is_told_and_room_for_a_little_is_not_enough() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = embedded::open(&dir.path().join("journal.db"), migrate::JOURNAL_SQLITE).unwrap();
+    let mut sqlite = Sqlite { connection, purge: Round::default() };
+    let pages: i64 = sqlite.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    let limit = |sqlite: &Sqlite, pages: i64| {
+        sqlite.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    };
+    for (more, fits) in [(0, false), (20, false), (1000, true)] {
+        limit(&sqlite, pages + more);
+        assert_eq!(sqlite.set_settings(&DeviceId::from(1), Some("{}")), Ok(()), "a little fits");
+        match sqlite.probe() {
+            Err(StoreError::NotWritable { .. }) => assert!(!fits, "{more} pages"),
+            other => assert!(fits && other.is_ok(), "{more} pages: {other:?}"),
+        }
+    }
+    let held: i64 = sqlite.connection.query_row("select count(*) from room", [], |row| row.get(0)).unwrap();
+    assert_eq!(held, 0, "what was tried with is gone");
+}

@@ -126,3 +126,9 @@ create table webhook_attempt (
 ) strict;
 
 create index webhook_attempt_webhook on webhook_attempt (webhook);
+
+-- Holds something for a moment, to see whether there is room.
+create table room (
+    id    integer primary key check (id = 1),
+    bytes blob    not null
+) strict;

@@ -4,6 +4,7 @@ use super::error::DeviceError;
 use super::session::Session;
 use crate::base::deadline::Deadline;
 use crate::dialog::Request;
+use crate::dialog::hello::SERIAL_NUMBER;
 use crate::wire::command::Command;
 use crate::wire::option;
 use crate::wire::sizes::FreeSizes;
@@ -39,7 +40,7 @@ impl Session {
     /// [`DeviceError`] when the session fails; a refused command only leaves its field empty.
     pub fn info(&mut self, deadline: Deadline) -> Result<Info, DeviceError> {
         Ok(Info {
-            serial_number: self.option("~SerialNumber", deadline)?,
+            serial_number: self.option(SERIAL_NUMBER, deadline)?,
             device_name: self.option("~DeviceName", deadline)?,
             firmware_version: self.firmware_version(deadline)?,
             platform: self.option("~Platform", deadline)?,
@@ -49,6 +50,17 @@ impl Session {
             face_version: self.option("ZKFaceVersion", deadline)?,
             sizes: self.free_sizes(deadline)?,
         })
+    }
+
+    /// Asks once more who this is, if the greeting was not told: one refusal does not make another device.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the session fails.
+    pub fn identify(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
+        if self.serial_number.is_none() {
+            self.serial_number = self.option(SERIAL_NUMBER, deadline)?;
+        }
+        Ok(())
     }
 
     /// The value of a named option, or `None` where the model has none: firmware says that in five ways.

@@ -75,7 +75,7 @@ pub struct Session {
     pub(super) events: Option<u32>,
     /// Whether it made sure that people can use the device.
     pub(super) enabled: bool,
-    serial_number: Option<String>,
+    pub(super) serial_number: Option<String>,
 }
 
 impl Session {

@@ -45,6 +45,7 @@ impl Errand {
         between: &mut Between<'_>,
     ) -> Result<Fetched, DeviceError> {
         session.make_sure_enabled(deadline)?;
+        session.identify(deadline)?;
         let live = if self.live { listen(session, deadline)? } else { hush(session, deadline)? };
         let mut people = None;
         if self.people {

@@ -637,7 +637,11 @@ fn webhooks_are_made_changed_and_deleted(site: &Site) {
     );
     assert!(changed.filter.is_all() && changed.secret.expose() == "another" && changed.created_at == 10);
     let read = journal.read(soon(), |backend| Ok((backend.webhooks()?, backend.delivered_up_to()?)));
-    assert_eq!(read, Ok((vec![changed], None)), "one that is off holds nothing up");
+    assert_eq!(
+        read,
+        Ok((vec![changed], Some(3))),
+        "one that is off for a while is still owed what it has not had"
+    );
 
     let nobody = journal.write(soon(), move |backend| {
         backend.create_webhook(&new_webhook("third"), 40)?;
@@ -825,7 +829,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 /// Whatever order live events, tail reads, broken reads, whole reads, repeats and restarts come in: once the log has
 /// been read to its end, the journal has exactly the history, once, and no row has changed its number.
 fn any_interleaving_gives_the_history_once(site: &Site) {
-    let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    let cases = if site.url().is_some() { 24 } else { 48 };
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let journal = std::cell::RefCell::new(site.open());
     let terminals = std::cell::Cell::new(0);
     let result = runner.run(&events(), |events| {

@@ -14,13 +14,20 @@ mod rig;
 
 use std::time::{Duration, Instant};
 
-use harness::{Peer, at, device, read_by_us};
+use harness::{Peer, at, deadline, device, read_by_us, session_with};
 use serde_json::{Value, json};
+use zkgate::base::secret::Secret;
+use zkgate::device::door::{UnlockTime, UnlockUnit};
+use zkgate::device::templates::{Fingerprint, PersonWrite};
+use zkgate::device::users::{Mode, UserChange};
 use zkgate::simulator::{Config, Fault, Profile};
 use zkgate::wire::carrier::Carrier::{self, Tcp, Udp};
+use zkgate::wire::clock_word::{CivilTime, PossibleTime};
+use zkgate::wire::encoding::NameEncoding;
 use zkgate::wire::record::UserId;
 use zkgate::wire::record::punch::{Punch, PunchLayout};
-use zkgate::wire::record::user::User;
+use zkgate::wire::record::template::Validity;
+use zkgate::wire::record::user::{Level, User};
 
 /// What pyzk makes of a device's tables.
 enum Tables {
@@ -149,6 +156,116 @@ fn what_pyzk_does_to_a_device_is_done() {
         wait_until("the device restarts", || device.counters().restarts == 1);
         assert_eq!(read_by_us(&device, carrier, 123_456).1, device.punches());
     }
+}
+
+#[test]
+fn pyzk_sees_what_we_wrote_and_we_see_what_pyzk_wrote() {
+    let mut pyzk = Peer::python();
+    for (profile, carrier) in [(Profile::Tft, Tcp), (Profile::Tft, Udp), (Profile::Bw16Udp, Udp)] {
+        let row = format!("{profile} over {}", carrier.name());
+        let (_simulator, device) = device(profile, 123_456, Config { templates: 3, ..Config::default() });
+        let at = at(device.address(), carrier, 123_456);
+        let mut order = |what: &str, with: Value| {
+            pyzk.ask(&json!({ "do": what, "at": at, "with": with }))
+                .map_err(|error| format!("{row}: {what}: {error}"))
+        };
+
+        // We write, pyzk reads.
+        let mut session = session_with(&device, carrier, 123_456);
+        let change = UserChange {
+            name: Some("Ann Öz".to_owned()),
+            password: Some(Secret::new("4711".to_owned())),
+            level: Some(Level::Administrator),
+            card_number: Some(u32::MAX),
+            ..UserChange::of(UserId::from_number(90_001))
+        };
+        let print = Fingerprint::new(7, Validity::Valid, (1..=250).cycle().take(900).collect()).unwrap();
+        let person = PersonWrite { user: change, fingerprints: vec![print.clone()] };
+        let report = session
+            .write_people(
+                &[person],
+                Mode::Upsert,
+                NameEncoding::UTF_8,
+                &mut |_| Ok(()),
+                &mut |_| {},
+                deadline(),
+            )
+            .unwrap();
+        assert!(report.is_complete(), "{row}: {report:?}");
+        let time = UnlockTime::new(Duration::from_secs(3), UnlockUnit::Tenths).unwrap();
+        session.unlock(time, deadline()).unwrap();
+        let new_year = PossibleTime::new(CivilTime::from_six([27, 1, 1, 0, 0, 0])).unwrap();
+        session.set_time(new_year, deadline()).unwrap();
+        session.exit();
+        let info = order("info", json!({})).unwrap();
+        assert!(info["time"].as_str().unwrap().starts_with("2027-01-01T00:00:"), "{row}: {info}");
+        assert_eq!(device.opened_for(), Some(30), "{row}");
+        let read = order("tables", json!({})).unwrap();
+        assert_rows(&read["users"], device.users().iter().map(user_in_pyzk), &row);
+        let secrets = order("passwords", json!({})).unwrap();
+        let hers = secrets.as_array().unwrap().iter().find(|each| each["user_id"] == "90001").unwrap();
+        assert_eq!(hers["password"], "4711", "{row}");
+        let uid = device.users().last().unwrap().uid;
+        let truth: Vec<Value> = device.templates().into_iter().map(template_in_pyzk).collect();
+        assert_eq!(order("templates", json!({})).unwrap(), Value::Array(truth.clone()), "{row}");
+        let one = order("one_template", json!({ "uid": uid, "finger": 7 })).unwrap();
+        assert_eq!(one["bytes"], truth.last().unwrap()["bytes"], "{row}");
+
+        // pyzk writes, we read.
+        order("set_time", json!({ "time": "2028-02-29T12:00:00" })).unwrap();
+        let opened = order("unlock", json!({ "seconds": 3 }));
+        assert!(opened.is_ok(), "{opened:?}");
+        assert_eq!(
+            (device.opened_for(), device.counters().unlocks),
+            (Some(30), 2),
+            "{row}: it counts in tenths"
+        );
+        let user = json!({ "uid": 901, "name": "Bob", "privilege": 0, "password": "12", "user_id": "90002", "card": 7 });
+        let fingers =
+            json!([{ "finger": 1, "bytes": hex(&[5; 700]) }, { "finger": 2, "bytes": hex(&[6; 1300]) }]);
+        order("set_templates", json!({ "user": user, "fingers": fingers })).unwrap();
+        let mut session = session_with(&device, carrier, 123_456);
+        let shown = session.time(deadline()).unwrap().fields().to_string();
+        assert!(shown.starts_with("2028-02-29T12:00:"), "{row}: {shown}");
+        let bob = session.user(&UserId::from_number(90_002), deadline()).unwrap().expect(&row);
+        let said = bob.user();
+        assert_eq!((said.uid, said.name.to_text().as_ref(), said.card_number), (901, "Bob", 7), "{row}");
+        assert_eq!(said.password.expose().to_text(), "12", "{row}");
+        for (finger, bytes) in [(1, vec![5; 700]), (2, vec![6; 1300])] {
+            let read = session.template(&bob, finger, deadline()).unwrap().expect(&row);
+            assert_eq!(*read.expose(), bytes, "{row}");
+        }
+        let read: Vec<_> = session
+            .templates(deadline())
+            .unwrap()
+            .iter()
+            .map(|t| (t.uid, t.finger, t.validity.to_byte(), t.bytes().expose().to_vec()))
+            .collect();
+        assert_eq!(read, device.templates(), "{row}");
+
+        // What the other one wrote is changed, and nothing else of it.
+        let before = bob.clone();
+        let change = UserChange { card_number: Some(8), ..UserChange::of(UserId::from_number(90_002)) };
+        session.update_user(&change, NameEncoding::UTF_8, deadline()).unwrap().unwrap();
+        let after = session.user(&UserId::from_number(90_002), deadline()).unwrap().unwrap();
+        assert_eq!(after, before.with_card_number(8), "{row}");
+        session.exit();
+        let deleted = order("delete_template", json!({ "uid": 901, "finger": 1 }));
+        assert_eq!(deleted, Ok(json!(true)), "{row}");
+        let mut session = session_with(&device, carrier, 123_456);
+        assert_eq!(session.template(&after, 1, deadline()).unwrap(), None, "{row}");
+        session.delete_template(&after, 2, deadline()).unwrap();
+        session.exit();
+        assert_eq!(order("templates", json!({})).unwrap(), Value::Array(truth), "{row}");
+    }
+}
+
+fn template_in_pyzk((uid, finger, valid, bytes): (u16, u8, u8, Vec<u8>)) -> Value {
+    json!({ "uid": uid, "finger": finger, "valid": valid, "bytes": hex(&bytes) })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::transport::TransportError;
 use crate::wire::command::Command;
 use crate::wire::frame::FrameError;
 use crate::wire::record::table::TableError;
+use crate::wire::record::template::TemplateError;
 
 /// A failed call or a failed attempt to connect.
 #[derive(Debug)]
@@ -80,6 +81,30 @@ pub enum Fault {
         /// How many there are.
         size: u32,
     },
+    /// The call names something that no device has.
+    #[error("there is no such {what}")]
+    NoSuch {
+        /// What it names.
+        what: &'static str,
+    },
+    /// The device said that it is done, and what was written is not there.
+    #[error("the device acknowledged {asked} and has not kept what was written")]
+    NotStored {
+        /// What was asked.
+        asked: Command,
+    },
+    /// The device said that it is done, and something else is there.
+    #[error("the device acknowledged {asked} and keeps something else")]
+    StoredDifferently {
+        /// What was asked.
+        asked: Command,
+    },
+    /// Nobody is on the device, and what it says of itself does not tell how long its records are.
+    #[error("the device's user table is empty and its family unknown, so the form of its records is too")]
+    NoLayout,
+    /// A template table that cannot be believed.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
     /// The device said something although it was not asked, or the end of its stream was reached.
     #[error("the device talked out of turn")]
     OutOfTurn,
@@ -98,12 +123,39 @@ impl DeviceError {
         Self::from_transport(TransportError::Io(error))
     }
 
+    pub(super) const fn no_such(what: &'static str) -> Self {
+        Self { fault: Fault::NoSuch { what }, phase: Phase::Reply, reached: Reached::No }
+    }
+
+    /// What a comparison of what was there before, what was wanted, and what is there now comes to.
+    pub(super) fn unless_kept<T: PartialEq>(
+        asked: Command,
+        before: &T,
+        wanted: &T,
+        now: &T,
+    ) -> Result<(), Self> {
+        let fault = match now {
+            now if now == wanted => return Ok(()),
+            now if now == before => Fault::NotStored { asked },
+            _ => Fault::StoredDifferently { asked },
+        };
+        Err(Self { fault, phase: Phase::Reply, reached: Reached::Yes })
+    }
+
     /// Whether the session can be used for another call.
     #[must_use]
     pub fn keeps_session(&self) -> bool {
         match &self.fault {
             Fault::Dialog(error) => error.leaves_session_usable(),
-            Fault::Table(_) | Fault::Rejected { .. } | Fault::BufferGone | Fault::BeyondLog { .. } => true,
+            Fault::Table(_)
+            | Fault::Template(_)
+            | Fault::Rejected { .. }
+            | Fault::NotStored { .. }
+            | Fault::StoredDifferently { .. }
+            | Fault::NoLayout
+            | Fault::NoSuch { .. }
+            | Fault::BufferGone
+            | Fault::BeyondLog { .. } => true,
             Fault::Transport(_)
             | Fault::Frame(_)
             | Fault::DeadlineExceeded
@@ -147,10 +199,14 @@ impl DeviceError {
                 DialogError::Incomplete { .. } | DialogError::Overrun { .. } | DialogError::Stalled { .. },
             )
             | Fault::Table(TableError::Incomplete { .. } | TableError::Missing { .. })
+            | Fault::Template(_)
             | Fault::CutOff { .. }
             | Fault::BufferGone
             | Fault::BeyondLog { .. } => "incomplete_read",
-            Fault::Table(TableError::Unknown(_)) => "unknown_layout",
+            Fault::Table(TableError::Unknown(_)) | Fault::NoLayout => "unknown_layout",
+            Fault::NoSuch { .. } => "invalid_request",
+            Fault::NotStored { .. } => "not_stored",
+            Fault::StoredDifferently { .. } => "stored_differently",
             Fault::DeadlineExceeded => "deadline_exceeded",
             Fault::Dialog(DialogError::Silent { .. }) => "device_silent",
             Fault::Rejected { code, .. } if code.is_unsupported() => "unsupported_command",
@@ -219,6 +275,10 @@ impl DeviceError {
             "device_silent" | "connection_lost" => "the session is renewed by itself; try again",
             "deadline_exceeded" => "ask with a longer timeout, or look at the device's network",
             "unsupported_command" => "this model does not have the function",
+            "invalid_request" => "correct the request",
+            "not_stored" | "stored_differently" => {
+                "read the device again; if it persists, restart the device or enter this at its keypad"
+            }
             "device_rejected" => "the device does not want to do this now; look at its screen",
             _ => "try again; if it persists, look at the device's firmware version",
         }

@@ -52,17 +52,6 @@ impl Session {
         })
     }
 
-    /// Asks once more who this is, if the greeting was not told: one refusal does not make another device.
-    ///
-    /// # Errors
-    /// [`DeviceError`] when the session fails.
-    pub fn identify(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
-        if self.serial_number.is_none() {
-            self.serial_number = self.option(SERIAL_NUMBER, deadline)?;
-        }
-        Ok(())
-    }
-
     /// The value of a named option, or `None` where the model has none: firmware says that in five ways.
     ///
     /// # Errors

@@ -198,6 +198,31 @@ impl Link {
         self.send_now(Phase::Reply, Reached::No)
     }
 
+    /// Waits for an event and sets it aside, acknowledged; `false` when none comes in time. The socket is in
+    /// blocking mode.
+    pub(super) fn listen(&mut self, until: Deadline) -> Result<bool, DeviceError> {
+        let failed = |fault| DeviceError { fault, phase: Phase::Reply, reached: Reached::No };
+        loop {
+            match self.inbox.next(self.checksums) {
+                Ok(Some(packet)) if packet.command == Command::REG_EVENT => {
+                    self.line.hear(&packet);
+                    let acknowledgement = self.line.acknowledgement();
+                    self.out.push(&acknowledgement);
+                    self.socket.send(&mut self.out, until).map_err(|error| failed(Self::timed(error)))?;
+                    return Ok(true);
+                }
+                Ok(Some(_)) if self.out.carrier() == Carrier::Udp => {}
+                Ok(Some(_)) => return Err(failed(Fault::OutOfTurn)),
+                Ok(None) => match self.inbox.fill(&self.socket, Phase::Reply, until) {
+                    Ok(()) => {}
+                    Err(TransportError::TimedOut) => return Ok(false),
+                    Err(error) => return Err(failed(error.into())),
+                },
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
+    }
+
     fn send_now(&mut self, phase: Phase, reached: Reached) -> Result<(), DeviceError> {
         if self.out.is_empty() {
             return Ok(());

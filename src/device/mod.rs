@@ -4,17 +4,25 @@
 //! error whose [`DeviceError::keeps_session`] is false the session must be dropped: nothing that was on its line
 //! can be trusted any more.
 
+pub mod access;
 pub mod clock;
 pub mod dial;
+pub mod door;
+pub mod enrolment;
 pub mod errand;
 pub mod error;
 pub mod info;
 mod link;
 pub mod live;
 pub mod log;
+pub mod messages;
+pub mod options;
 pub mod power;
 pub mod punches;
+pub mod screen;
 pub mod session;
+pub mod templates;
+pub mod upkeep;
 pub mod users;
 
 pub use dial::{Dial, Target};

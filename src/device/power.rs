@@ -115,7 +115,8 @@ impl Session {
         }
     }
 
-    fn shortly(&self) -> Deadline {
+    /// A moment that is left even when a deadline has passed, for what must not stay undone.
+    pub(super) fn shortly(&self) -> Deadline {
         Deadline::after(std::time::Instant::now(), self.settings.reply)
     }
 }

@@ -10,13 +10,15 @@ use crate::transport::TransportError;
 use crate::wire::bulk::Table;
 use crate::wire::clock_word::ClockWord;
 use crate::wire::record::punch::PunchLayout;
-use crate::wire::record::table::{PunchTable, TableError};
+use crate::wire::record::table::PunchTable;
 
 /// Which count of the device belongs to a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counted {
     Users,
     Punches,
+    Templates,
+    Nothing,
 }
 
 /// Two days, as a difference of clock words within a month: how far ahead of us a device's clock may believably be.
@@ -53,17 +55,19 @@ impl Session {
     }
 
     /// Reads a table: the device's count first, then the bytes, then the proof that they are all there.
-    pub(super) fn table<T>(
+    pub(super) fn table<T, E: Into<Fault>>(
         &mut self,
         table: Table,
         counted: Counted,
         deadline: Deadline,
-        parse: impl FnOnce(Vec<u8>, Option<u32>) -> Result<T, TableError>,
+        parse: impl FnOnce(Vec<u8>, Option<u32>) -> Result<T, E>,
     ) -> Result<T, DeviceError> {
         let sizes = self.free_sizes(deadline)?;
         let count = match counted {
             Counted::Users => sizes.users,
             Counted::Punches => sizes.punches,
+            Counted::Templates => sizes.fingerprints,
+            Counted::Nothing => None,
         };
         let now = std::time::Instant::now();
         let session = self.link.line().session();

@@ -14,6 +14,7 @@ use crate::base::deadline::Deadline;
 use crate::dialog::bulk_read::Method;
 use crate::dialog::error::DialogError;
 use crate::dialog::exchange::{Exchange, Reply};
+use crate::dialog::hello::SERIAL_NUMBER;
 use crate::dialog::line::Matching;
 use crate::dialog::{Manners, Phase, Request};
 use crate::transport::{Socket, TransportError};
@@ -75,19 +76,43 @@ pub struct Session {
     pub(super) events: Option<u32>,
     /// Whether it made sure that people can use the device.
     pub(super) enabled: bool,
-    pub(super) serial_number: Option<String>,
+    /// Another one whenever this session changes the table of users.
+    pub(super) people_edition: u64,
+    serial_number: Option<String>,
 }
 
 impl Session {
     pub(super) fn new(link: Link, settings: SessionSettings, serial_number: Option<String>) -> Self {
         let (method, tenancy) = (Method::Buffered, Tenancy::default());
-        Self { link, settings, method, doubtful: false, tenancy, events: None, enabled: false, serial_number }
+        Self {
+            link,
+            settings,
+            method,
+            doubtful: false,
+            tenancy,
+            events: None,
+            enabled: false,
+            people_edition: 0,
+            serial_number,
+        }
     }
 
     /// Who answered: option `~SerialNumber`, if the device has one.
     #[must_use]
     pub fn serial_number(&self) -> Option<&str> {
         self.serial_number.as_deref()
+    }
+
+    /// Who is there, asked once more if the greeting did not tell: an answer can be missing where a serial number is
+    /// not.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the session fails.
+    pub fn who_is_there(&mut self, deadline: Deadline) -> Result<Option<&str>, DeviceError> {
+        if self.serial_number.is_none() {
+            self.serial_number = self.option(SERIAL_NUMBER, deadline)?;
+        }
+        Ok(self.serial_number.as_deref())
     }
 
     /// Over what it runs.

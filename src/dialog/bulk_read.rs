@@ -6,8 +6,11 @@
 //! the whole table gives the transfer buffer back at its end; a read in parts leaves that to whoever reads, except
 //! when a part fails. Source: public protocol description, captured exchanges, reports of several clients.
 
+mod outcome;
 #[cfg(test)]
 mod tests;
+
+pub use outcome::{Buffer, Bulk, Method};
 
 use std::time::{Duration, Instant};
 
@@ -19,41 +22,6 @@ use crate::wire::carrier::Carrier;
 use crate::wire::command::Command;
 use crate::wire::packet::Packet;
 
-/// What a read yields.
-#[derive(Debug)]
-pub struct Bulk {
-    /// The table with its size word, or the part that was asked for; empty when the device has none, or when it
-    /// was only to be prepared and is.
-    pub data: Vec<u8>,
-    /// How it was read.
-    pub method: Method,
-    /// The code with which the device said that there is nothing, if it did.
-    pub nothing: Option<Command>,
-    /// What became of the device's transfer buffer.
-    pub buffer: Buffer,
-}
-
-/// What became of a device's transfer buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Buffer {
-    /// Nothing is in it: it was not needed, or the device took it back.
-    Free,
-    /// The device did not say that it took it back; the session should not be used again.
-    Doubtful,
-    /// The table stands in it, this many bytes, its size word included.
-    Holds(u32),
-}
-
-/// How a table is asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Method {
-    /// Into the device's transfer buffer, and from there in chunks.
-    #[default]
-    Buffered,
-    /// With the table's own command: old firmware knows nothing else.
-    Direct,
-}
-
 /// A read under way.
 #[derive(Debug)]
 pub struct BulkRead {
@@ -61,6 +29,8 @@ pub struct BulkRead {
     manners: Manners,
     goal: Goal,
     method: Method,
+    /// One template is asked for, by index and finger, instead of a table.
+    single: Option<[u8; 3]>,
     /// The method to begin with the next time, if this read teaches nothing better.
     known: Method,
     /// The session id, if it is known: it tells "nothing there" from the end of a transfer that got lost.
@@ -140,6 +110,7 @@ impl BulkRead {
             manners,
             goal: Goal::Table,
             method,
+            single: None,
             known: method,
             session: None,
             expected: matches!(count, Some(1..)),
@@ -161,6 +132,15 @@ impl BulkRead {
         let mut read = Self::new(table, Method::Buffered, None, manners, now);
         read.goal = Goal::Part(part);
         read.chunk_limit = chunk_limit;
+        read
+    }
+
+    /// A read of one template, by index and finger, with this command; it comes without a size word.
+    #[must_use]
+    pub const fn single(command: Command, whose: [u8; 3], manners: Manners, now: Instant) -> Self {
+        let table = Table { command, fct: 0 };
+        let mut read = Self::new(table, Method::Direct, None, manners, now);
+        read.single = Some(whose);
         read
     }
 
@@ -203,7 +183,11 @@ impl BulkRead {
         self.transfer.begin(None);
         let request = match self.method {
             Method::Buffered => Request::new(Command::DATA_WRRQ, self.table.request()),
-            Method::Direct => Request::new(self.table.command, self.table.direct_request()),
+            Method::Direct => {
+                let whole = || self.table.direct_request();
+                let payload = self.single.map_or_else(whole, |whose| whose.to_vec());
+                Request::new(self.table.command, payload)
+            }
         };
         Step::Ask(request, self.manners.patience(Phase::Prepare))
     }
@@ -253,6 +237,9 @@ impl BulkRead {
                 Step::Wait(Patience { phase: Phase::Prepare, limit: PAUSE })
             }
             Command::ACK_ERROR | Command::ERR_NO_DATA => self.nothing(packet.command, now),
+            Command::ERR_READ | Command::ERR_NOT_FOUND if self.single.is_some() => {
+                self.nothing(packet.command, now)
+            }
             code if self.method == Method::Buffered => {
                 if code.is_unsupported() {
                     self.known = Method::Direct;

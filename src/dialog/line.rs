@@ -120,6 +120,13 @@ impl Line {
         (self.events.drain(..).collect(), std::mem::take(&mut self.events_lost))
     }
 
+    /// Those of the events set aside that are wanted here, oldest first; the others stay.
+    pub fn take_events_that(&mut self, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let (taken, left): (Vec<_>, Vec<_>) = self.events.drain(..).partition(|event| wanted(event));
+        self.events.extend(left);
+        taken
+    }
+
     fn set_aside(&mut self, event: Event) {
         if self.events.len() == EVENTS_KEPT {
             self.events.pop_front();

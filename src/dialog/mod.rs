@@ -17,6 +17,7 @@ pub mod talk;
 #[cfg(test)]
 mod transcripts;
 mod transfer;
+pub mod upload;
 
 use std::time::{Duration, Instant};
 

@@ -250,6 +250,7 @@ impl Clearing {
         let failed = match &report.end {
             End::Complete => None,
             End::Unkept(error) => Some(Unsafe::Journal(error.to_string())),
+            End::Nameless => Some(Unsafe::NotRead("the device does not tell its serial number".into())),
             End::Another(_) => Some(Unsafe::NotRead("another device answered".into())),
             End::Outdated => Some(Unsafe::NotRead("another gateway reads this device too".into())),
             End::PutOff | End::NothingNew => Some(Unsafe::NotRead("the read was broken off".into())),

@@ -213,6 +213,9 @@ impl Collector {
         let now = self.clock.now();
         match told {
             Told::Opened(id, serial_number) => {
+                if let Some(answered) = &serial_number {
+                    self.say_stranger(&id, answered);
+                }
                 self.with(&id, |device| device.opened(serial_number, now));
             }
             Told::Events { id, serial_number, events, lost } => {

@@ -31,6 +31,9 @@ pub(super) const SLOW: Duration = Duration::from_secs(20);
 const LARGE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the journal may take to say where a log was left.
 const ASKING: Duration = Duration::from_secs(10);
+/// What is said of a device that does not say who it is.
+const NAMELESS: &str = "the device does not tell its serial number, and the one that is known did; if it was replaced by \
+     one that has none, register that as a new device";
 /// How long people that were looked up are known.
 const PEOPLE: Duration = Duration::from_secs(60);
 
@@ -202,12 +205,8 @@ impl Collector {
         }
         let took = now.saturating_duration_since(began).as_millis() as u64;
         let read = report.last(took);
-        if let (End::Another(answered), Some(known)) = (&report.end, self.known_serial(id)) {
-            let level = self.strangers.failed(id.clone(), now);
-            log::log!(
-                level,
-                "device {id}: {answered} answers where {known} was expected; their punches are kept apart"
-            );
+        if let End::Another(answered) = &report.end {
+            self.say_stranger(id, answered);
         }
         let settles = read.result.is_proof() && report.slots > 0;
         let settles = self.with(id, |device| {
@@ -280,8 +279,23 @@ impl Collector {
         Some(Place::new(move || lock(&collector.large).retain(|(of, began)| (*of, *began) != (number, now))))
     }
 
-    fn known_serial(&self, id: &DeviceId) -> Option<String> {
-        self.store.devices().get(id)?.facts.serial_number.clone()
+    /// Says when another device answers than the one in the record, once, and when that is over.
+    pub(super) fn say_stranger(&self, id: &DeviceId, answered: &str) {
+        let now = self.clock.now();
+        let known = self.store.devices().get(id).and_then(|device| device.facts.serial_number.clone());
+        match known.filter(|known| known != answered) {
+            Some(known) => {
+                let level = self.strangers.failed(id.clone(), now);
+                log::log!(
+                    level,
+                    "device {id}: {answered} answers where {known} was expected; their punches are kept apart"
+                );
+            }
+            None if self.strangers.recovered(id, now).is_some() => {
+                log::info!("device {id}: {answered} answers again");
+            }
+            None => {}
+        }
     }
 
     /// What waited in quarantine for the log is settled: it was read to its end since.
@@ -347,6 +361,7 @@ impl Report {
             End::Complete => (ReadResult::Complete, None),
             End::PutOff => (ReadResult::PutOff, None),
             End::Another(_) => (ReadResult::Again, Some("another device answered".to_owned())),
+            End::Nameless => (ReadResult::DeviceFailed, Some(NAMELESS.to_owned())),
             End::Outdated => (ReadResult::Again, Some("another gateway reads this device too".to_owned())),
             End::Unkept(error) => (ReadResult::JournalFailed, Some(error.to_string())),
         };

@@ -19,9 +19,17 @@ impl Collector {
     pub(super) fn hear(&self, id: &DeviceId, serial_number: Option<&str>, events: Vec<Event>, lost: u64) {
         let now = self.clock.now();
         let received_at = millis(self.clock.wall());
-        let serial_number = serial_number.map_or_else(|| stand_in(id), str::to_owned);
+        let Some(known) = self.with(id, |device| device.serial_number()) else {
+            // Not in the list any more; its log is not collected either.
+            return;
+        };
+        if serial_number.is_none() && known != stand_in(id) {
+            // Whose they are is not known. Whoever it is has them in the log.
+            return self.with(id, |device| device.want(Effort::Compare, now)).unwrap_or_default();
+        }
+        let serial_number = serial_number.map_or(known, str::to_owned);
         let (mut records, mut strange) = (Vec::new(), Vec::new());
-        let heard = self.with(id, |device| {
+        self.with(id, |device| {
             let decoder = device.decoder();
             for event in events {
                 match event {
@@ -53,10 +61,6 @@ impl Collector {
                 device.want(Effort::Compare, now);
             }
         });
-        if heard.is_none() {
-            // Not in the list any more; its log is not collected either.
-            return;
-        }
         if lost > 0 {
             log::debug!("device {id}: {lost} events were lost; its log has them");
         }

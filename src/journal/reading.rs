@@ -105,8 +105,10 @@ pub(super) enum End {
     Complete,
     /// Much is to be read, and enough others are at it.
     PutOff,
-    /// Another device answered than the one that is known: its serial number, or our name for it.
+    /// Another device answered than the one that is known: its serial number.
     Another(String),
+    /// A device answered that does not say who it is, where one is known that did: perhaps it is another one.
+    Nameless,
     /// The cursor was moved by somebody else.
     Outdated,
     /// The journal could not take it.
@@ -154,11 +156,17 @@ impl Reading {
             new_pass: false,
             gap: None,
         };
-        let answered = session.serial_number().map(str::to_owned);
-        let answered = answered.unwrap_or_else(|| stand_in(&self.device_id));
-        if answered != self.serial_number {
-            report.end = End::Another(answered);
-            return Ok(report);
+        // A device that has no serial number is never taken for one that has.
+        match session.who_is_there(deadline)? {
+            Some(answered) if answered != self.serial_number => {
+                report.end = End::Another(answered.to_owned());
+                return Ok(report);
+            }
+            None if self.serial_number != stand_in(&self.device_id) => {
+                report.end = End::Nameless;
+                return Ok(report);
+            }
+            _ => {}
         }
         let FreeSizes { punches, punch_capacity, .. } = report.sizes;
         // A full log makes room for new records without counting more.

@@ -198,7 +198,8 @@ impl Watched {
         if self.answered.is_some() && serial_number.is_some() && self.answered != serial_number {
             self.forget();
         }
-        self.answered = serial_number.or_else(|| Some(stand_in(&self.device.id)));
+        // A device that did not say this time who it is, is who it was: a serial number is not lost, an answer is.
+        self.answered = serial_number.or_else(|| Some(self.serial_number()));
         self.live = Live::Off;
         let pause = self.pause_before_next();
         self.sessions = self.sessions.saturating_add(1);

@@ -117,6 +117,9 @@ fn another_serial_number_is_another_device() {
     (device.short_log, device.cursor) = (Some(true), Some(("A".into(), Cursor::default())));
     device.opened(Some("A".into()), now);
     assert!(device.cursor.is_some());
+    device.opened(None, now);
+    assert_eq!(device.serial_number(), "A", "it did not say this time");
+    assert!(device.cursor.is_some());
     device.opened(Some("B".into()), now);
     assert_eq!((device.serial_number().as_str(), &device.cursor, device.short_log), ("B", &None, None));
 }

@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::profile::Profile;
 use crate::wire::clock_word::PossibleTime;
 use crate::wire::comm_key::CommKey;
+use crate::wire::record::user::UserLayout;
 
 /// The settings of a [`Simulator`](super::Simulator); the default is one honest, empty device on loopback.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Config {
     pub profile: Profile,
     /// Users generated on each, at most 65,535. Ids count up from 1001.
     pub users: usize,
+    /// Bytes in a user record, for profiles with 72 of them: newer firmware may have more.
+    pub user_record: u16,
     /// Punches generated on each, in time order up to the device's present.
     pub punches: usize,
     /// Records that the log can hold; when it is full, the oldest give way. A device that begins with more holds
@@ -82,6 +85,14 @@ impl Config {
     pub const USERS_CEILING: usize = 65_535;
     /// The most punches generated on a device.
     pub const PUNCHES_CEILING: usize = 1_000_000;
+
+    /// The layout of the user table.
+    pub(super) fn user_layout(&self) -> UserLayout {
+        match self.profile.layouts().0 {
+            UserLayout::Full { .. } => UserLayout::Full { stride: self.user_record.max(72) },
+            compact => compact,
+        }
+    }
 }
 
 impl Default for Config {
@@ -92,6 +103,7 @@ impl Default for Config {
             devices: 1,
             profile: Profile::default(),
             users: 0,
+            user_record: 72,
             punches: 0,
             log_capacity: 200_000,
             wrap_block: 1,

@@ -15,6 +15,7 @@
 //! damage 3 17 ffff                  bytes in hexadecimal over record 17 of its log, counted from 1; blank if not given
 //! serial 3 SIM0000000099            another device answers at its address
 //! clock 3 2026-07-14T08:00:00       its clock is set
+//! finger 3 100                      somebody places a finger to be enrolled, and its sample gets this score (100)
 //! counters 3                        what it has been through
 //! users 3 · punches 3               what is really in it, without passwords
 //! faults                            every fault there is
@@ -267,11 +268,16 @@ fn carry_out(line: &str, devices: &[DeviceHandle]) -> Result<Value, String> {
         "counters" => {
             serde_json::to_value(one(target, devices)?.counters()).map_err(|error| error.to_string())
         }
+        "finger" => {
+            let score = number(words.next(), 100)?;
+            let placed = one(target, devices)?.place_finger(score);
+            if placed { Ok(done) } else { Err("no finger is being enrolled".to_owned()) }
+        }
         "users" => Ok(one(target, devices)?.users().iter().map(user).collect()),
         "punches" => Ok(one(target, devices)?.punches().iter().map(punch).collect()),
         _ => Err(
             "the orders are devices, fault, clear, reboot, drop, punch, punch-many, wrap, capacity, clear-log, \
-             damage, serial, clock, counters, users, punches, faults"
+             damage, serial, clock, finger, counters, users, punches, faults"
                 .to_owned(),
         ),
     }

@@ -1,6 +1,7 @@
 //! One simulated device as the program that runs it sees it: the truth to compare with, and the hands to
 //! intervene.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::device_clock::{DeviceClock, date_time};
 use super::fault::Fault;
 use super::lock;
-use super::model::Verified;
+use super::model::{Sensor, Verified};
 use super::net::{How, Order, ShardLink, Shared, State};
 use super::{Counters, profile::Answering};
 use crate::wire::clock_word::{CivilTime, PossibleTime};
@@ -81,12 +82,12 @@ impl DeviceHandle {
     }
 
     /// Somebody is verified at the device: a record at its present, and an event to every session that
-    /// registered. `None` while the device is disabled.
+    /// registered. `None` while the device is disabled, or its sensor busy.
     #[must_use = "nobody can punch at a disabled device"]
     pub fn punch(&self, user_id: UserId, punch_state: u8, verify_mode: u8) -> Option<Punch> {
         let who = Verified { user_id, punch_state, verify_mode };
         self.change(|State { model, faults }, now| {
-            if model.is_disabled(now) {
+            if !model.is_usable(now) {
                 return None;
             }
             faults.punch(who, model, now);
@@ -98,7 +99,7 @@ impl DeviceHandle {
     /// while the device is disabled.
     pub fn punch_many(&self, count: usize) -> usize {
         self.change(|State { model, faults }, now| {
-            if model.is_disabled(now) {
+            if !model.is_usable(now) {
                 return 0;
             }
             let users: Vec<_> = model.users().iter().map(|user| user.user_id).collect();
@@ -155,7 +156,7 @@ impl DeviceHandle {
 
     /// Creates a user or overwrites the one with the same uid; `false` when the table is full.
     pub fn add_user(&self, user: User) -> bool {
-        lock(&self.shared.state).model.put_user(user)
+        lock(&self.shared.state).model.put_user(&user)
     }
 
     /// Replaces all users.
@@ -171,7 +172,7 @@ impl DeviceHandle {
     /// The users as a client should read them.
     #[must_use]
     pub fn users(&self) -> Vec<User> {
-        lock(&self.shared.state).model.users().to_vec()
+        lock(&self.shared.state).model.users().iter().map(|person| (**person).clone()).collect()
     }
 
     /// The punches as a client should read them, in the order of the log.
@@ -190,6 +191,73 @@ impl DeviceHandle {
     pub fn set_clock(&self, time: PossibleTime) {
         let clock = DeviceClock::showing(date_time(time), Instant::now());
         lock(&self.shared.state).model.set_clock(clock);
+    }
+
+    /// Creates or overwrites a user by a record as clients send it, of exactly the length that the device has;
+    /// `false` when it is not that, or the table is full.
+    pub fn add_record(&self, record: &[u8]) -> bool {
+        lock(&self.shared.state).model.put_record(record)
+    }
+
+    /// Every user's record, byte for byte.
+    #[must_use]
+    pub fn records(&self) -> Vec<Vec<u8>> {
+        lock(&self.shared.state).model.records()
+    }
+
+    /// Every template as a client should read it: uid, finger, flag, bytes.
+    #[must_use]
+    pub fn templates(&self) -> Vec<(u16, u8, u8, Vec<u8>)> {
+        let state = lock(&self.shared.state);
+        state.model.templates().iter().map(|t| (t.uid, t.finger, t.flag, t.bytes.clone())).collect()
+    }
+
+    /// Changes of its data that no client has made effective yet.
+    #[must_use]
+    pub fn unrefreshed(&self) -> u64 {
+        lock(&self.shared.state).model.unrefreshed()
+    }
+
+    /// What the door's sensor says from now on.
+    pub fn set_sensor(&self, sensor: Sensor) {
+        lock(&self.shared.state).model.set_sensor(sensor);
+    }
+
+    /// The number in the last command to open the door, in whatever unit it was meant.
+    #[must_use]
+    pub fn opened_for(&self) -> Option<u32> {
+        lock(&self.shared.state).model.opened_for()
+    }
+
+    /// What clients wrote on the display, by line.
+    #[must_use]
+    pub fn lines(&self) -> BTreeMap<u16, Vec<u8>> {
+        lock(&self.shared.state).model.lines()
+    }
+
+    /// Which person has which short message: uid and message.
+    #[must_use]
+    pub fn given_messages(&self) -> Vec<(u16, u16)> {
+        lock(&self.shared.state).model.given_messages()
+    }
+
+    /// Somebody places a finger to be enrolled, and the sample gets this score, of which 100 is good; three good
+    /// ones make a template. `false` when no finger is being enrolled.
+    pub fn place_finger(&self, score: u8) -> bool {
+        self.change(|state, now| state.model.place_finger(score, now))
+    }
+
+    /// The enrolment comes to nothing: 4 and 6 for a failure, 5 for a finger that is there already. `false` when
+    /// there is none.
+    pub fn fail_enrolment(&self, result: u16) -> bool {
+        self.change(|state, now| state.model.fail_enrolment(result, now))
+    }
+
+    /// Whether somebody who comes to the device can be verified: it is neither disabled nor busy with something
+    /// else.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        lock(&self.shared.state).model.is_usable(Instant::now())
     }
 
     /// Whether people cannot use the device: it was disabled and not enabled again.

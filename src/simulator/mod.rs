@@ -41,6 +41,7 @@ pub use config::{Concurrency, Config};
 pub use counters::Counters;
 pub use fault::{Fault, FaultError};
 pub use handle::DeviceHandle;
+pub use model::Sensor;
 pub use net::How;
 pub use profile::{Profile, UnknownProfile};
 

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::config::Config;
 use super::device_clock::pack;
 use super::punch_log::Log;
-use super::tables::{Table, Template};
+use super::tables::{Person, Table, Template};
 use crate::base::secret::Secret;
 use crate::wire::record::UserId;
 use crate::wire::record::punch::{Punch, PunchLayout};
@@ -23,7 +23,7 @@ use crate::wire::text::FixedText;
 /// The tables that the devices of a simulator begin with, shared until they change.
 #[derive(Clone, Debug)]
 pub(crate) struct Population {
-    pub(crate) users: Arc<Table<User>>,
+    pub(crate) users: Arc<Table<Person>>,
     pub(crate) punches: Log,
     pub(crate) templates: Arc<Table<Template>>,
 }
@@ -31,12 +31,11 @@ pub(crate) struct Population {
 impl Population {
     /// Everything up to `present`, the devices' time.
     pub(crate) fn generate(config: &Config, present: DateTime) -> Self {
-        let (user_layout, punch_layout) = config.profile.layouts();
+        let (user_layout, punch_layout) = (config.user_layout(), config.profile.layouts().1);
         let mut rng = Rng::with_seed(config.seed);
         let count = config.users.min(Config::USERS_CEILING);
-        let users: Vec<User> = (1..=count)
-            .map(|number| stored_user(&user(number, user_layout, &mut rng), user_layout))
-            .collect();
+        let users: Vec<Person> =
+            (1..=count).map(|number| Person::of(&user(number, user_layout, &mut rng), user_layout)).collect();
         let punches = punches(config, &users, present, punch_layout, &mut rng);
         let templates = users
             .iter()
@@ -49,13 +48,6 @@ impl Population {
             templates: Arc::new(Table::new((), templates)),
         }
     }
-}
-
-/// The user as the device's table holds it.
-pub(crate) fn stored_user(user: &User, layout: UserLayout) -> User {
-    let mut record = Vec::with_capacity(layout.stride());
-    user.emit(layout, &mut record);
-    User::parse(&record, layout).unwrap_or_else(|_| user.clone())
 }
 
 fn user(number: usize, layout: UserLayout, rng: &mut Rng) -> User {
@@ -102,7 +94,7 @@ fn cut(text: &str, room: usize) -> &str {
     text.get(..end).unwrap_or_default().trim_end()
 }
 
-fn punches(config: &Config, users: &[User], present: DateTime, layout: PunchLayout, rng: &mut Rng) -> Log {
+fn punches(config: &Config, users: &[Person], present: DateTime, layout: PunchLayout, rng: &mut Rng) -> Log {
     let count = config.punches.min(Config::PUNCHES_CEILING);
     // Every fifth punch falls into the same second as the one before it.
     let gaps: Vec<u8> = (0..count).map(|_| if rng.u8(..) < 51 { 0 } else { rng.u8(1..=119) }).collect();
@@ -173,7 +165,7 @@ mod tests {
         for profile in [Profile::OldUdp, Profile::Bw16Udp, Profile::Tft, Profile::Vl49] {
             let made = Population::generate(&config(profile), present());
             let users = UserTable::parse(made.users.image().to_vec(), Some(300)).unwrap();
-            assert_eq!(users.iter().collect::<Vec<_>>(), made.users.rows(), "{profile}");
+            assert!(users.iter().eq(made.users.rows().iter().map(|person| (**person).clone())), "{profile}");
             let punches =
                 PunchTable::parse(made.punches.image().to_vec(), Some(1000), pack(present())).unwrap();
             assert!(punches.iter().eq(made.punches.punches()), "{profile}");

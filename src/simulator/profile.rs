@@ -119,6 +119,7 @@ impl Profile {
             double_announcement: false,
             stale_direct_log: false,
             asks_key: false,
+            finger_events: true,
             heeds_disabling: true,
             secure: false,
             platform: "ZMM220_TFT",
@@ -169,6 +170,7 @@ impl Profile {
                 size_words: 28,
                 counts: false,
                 heeds_disabling: false,
+                finger_events: false,
                 absent_option: AbsentOption::Code(Command::ERR_OPTION_READ),
                 empty_log: Command::ERR_NO_DATA,
                 platform: "ZAM180_TFT",
@@ -250,6 +252,8 @@ pub(crate) struct Traits {
     pub(crate) double_announcement: bool,
     pub(crate) stale_direct_log: bool,
     pub(crate) asks_key: bool,
+    /// Whether it tells of every finger that is placed.
+    pub(crate) finger_events: bool,
     /// Whether disabling the device keeps people from punching, and is not only acknowledged.
     pub(crate) heeds_disabling: bool,
     pub(crate) secure: bool,

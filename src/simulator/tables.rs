@@ -76,11 +76,60 @@ pub(crate) fn write_size_word(image: &mut [u8]) {
     }
 }
 
-impl Row for User {
+/// A user, with whatever a client wrote into the bytes that mean nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    user: User,
+    /// The record, where it is not the one that the user alone would give.
+    record: Option<Box<[u8]>>,
+}
+
+impl Person {
+    /// The user as a table of this layout holds it.
+    pub(crate) fn of(user: &User, layout: UserLayout) -> Self {
+        let mut record = Vec::with_capacity(layout.stride());
+        user.emit(layout, &mut record);
+        Self::read(&record, layout).unwrap_or_else(|| Self { user: user.clone(), record: None })
+    }
+
+    /// Takes a record of exactly the length that the layout has.
+    pub(crate) fn read(record: &[u8], layout: UserLayout) -> Option<Self> {
+        let user = User::parse(record, layout).ok().filter(|_| record.len() == layout.stride())?;
+        let mut plain = Vec::with_capacity(record.len());
+        user.emit(layout, &mut plain);
+        let record = (plain != record).then(|| record.into());
+        Some(Self { user, record })
+    }
+
+    /// Changes the user, and of the record only what belongs to the change: these bytes.
+    pub(crate) fn change(&mut self, layout: UserLayout, at: usize, new: &[u8]) {
+        let mut record = Vec::with_capacity(layout.stride());
+        self.emit(layout, &mut record);
+        for (to, from) in record.iter_mut().skip(at).zip(new) {
+            *to = *from;
+        }
+        if let Some(changed) = Self::read(&record, layout) {
+            *self = changed;
+        }
+    }
+}
+
+impl std::ops::Deref for Person {
+    type Target = User;
+
+    fn deref(&self) -> &User {
+        &self.user
+    }
+}
+
+impl Row for Person {
     type Layout = UserLayout;
 
     fn emit(&self, layout: UserLayout, out: &mut Vec<u8>) {
-        Self::emit(self, layout, out);
+        match &self.record {
+            Some(record) => out.extend_from_slice(record),
+            None => self.user.emit(layout, out),
+        }
     }
 }
 

@@ -45,10 +45,36 @@ commands! {
     CLEAR_ATTLOG = 15;
     /// Deletes a user.
     DELETE_USER = 18;
+    /// Deletes a template by index and finger; in the way of old firmware.
+    DELETE_USERTEMP = 19;
     /// Makes every administrator a common user.
     CLEAR_ADMIN = 20;
+    /// Reads a person's access group.
+    USERGRP_RRQ = 21;
+    /// Writes a person's access group.
+    USERGRP_WRQ = 22;
+    /// Reads a person's time zones.
+    USERTZ_RRQ = 23;
+    /// Writes a person's time zones.
+    USERTZ_WRQ = 24;
+    /// Reads a group's time zones.
+    GRPTZ_RRQ = 25;
+    /// Writes a group's time zones.
+    GRPTZ_WRQ = 26;
+    /// Reads a time zone.
+    TZ_RRQ = 27;
+    /// Writes a time zone.
+    TZ_WRQ = 28;
+    /// Reads an unlock combination.
+    ULG_RRQ = 29;
+    /// Writes an unlock combination.
+    ULG_WRQ = 30;
     /// Opens the door.
     UNLOCK = 31;
+    /// Puts all access settings back to what they were when the device was new.
+    CLEAR_ACC = 32;
+    /// Deletes the operation log.
+    CLEAR_OPLOG = 33;
     /// Reads the operation log.
     OPLOG_RRQ = 34;
     /// Asks how full the tables are.
@@ -61,12 +87,38 @@ commands! {
     CANCELCAPTURE = 62;
     /// Asks for the state; the answer stands in the session field.
     STATE_RRQ = 64;
+    /// Writes on the display.
+    WRITE_LCD = 66;
+    /// Clears the display.
+    CLEAR_LCD = 67;
     /// Asks how many digits a user id may have.
     GET_PINWIDTH = 69;
+    /// Writes a short message.
+    SMS_WRQ = 70;
+    /// Reads a short message.
+    SMS_RRQ = 71;
+    /// Deletes a short message.
+    DELETE_SMS = 72;
+    /// Gives a short message to a person.
+    UDATA_WRQ = 73;
+    /// Takes a short message from a person.
+    DELETE_UDATA = 74;
     /// Asks whether the door is open.
     DOORSTATE_RRQ = 75;
+    /// Writes how a person is to be verified.
+    VERIFY_WRQ = 79;
+    /// Reads how a person is to be verified.
+    VERIFY_RRQ = 80;
+    /// Stores the template that was uploaded.
+    TMP_WRITE = 87;
     /// Reads one template.
     TEMPLATE_RRQ = 88;
+    /// Stores the block of users and templates that was uploaded.
+    SAVE_USERTEMPS = 110;
+    /// Asks for a checksum of what was uploaded.
+    CHECKSUM_BUFFER = 119;
+    /// Deletes a template by user id and finger.
+    DELETE_FINGER = 134;
     /// Reads the clock.
     GET_TIME = 201;
     /// Sets the clock.

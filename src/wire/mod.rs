@@ -4,6 +4,7 @@
 //! All integers are little endian. "Device" is the server of every conversation; a *request* goes to it, a
 //! *reply* or an *event* comes from it.
 
+pub mod access;
 pub mod bulk;
 pub mod bytes;
 pub mod carrier;
@@ -11,8 +12,11 @@ pub mod checksum;
 pub mod clock_word;
 pub mod comm_key;
 pub mod command;
+pub mod encoding;
+pub mod enrolment;
 pub mod event;
 pub mod frame;
+pub mod message;
 pub mod option;
 pub mod packet;
 pub mod record;

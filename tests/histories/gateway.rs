@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::service::{Service, Setup};
 
 /// Longer than anything here should take; only a failure waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program, in one of its lives.
 pub struct Gateway {
@@ -55,10 +55,17 @@ impl Gateway {
 
     /// Ends it as a power failure would, and starts it again.
     pub fn kill(&self) {
+        self.kill_and(|| ());
+    }
+
+    /// The same, with something done before it is started again.
+    pub fn kill_and<T>(&self, between: impl FnOnce() -> T) -> T {
         let mut running = lock(&self.running);
         running.signal(Signal::KILL);
         running.ended();
+        let result = between();
         self.begin_again(&mut running);
+        result
     }
 
     /// Asks it to stop, and starts it again.

@@ -16,8 +16,8 @@ use crate::script::{Life, Script, USERS};
 use crate::truth::{Key, counted, missing};
 
 /// Devices at a time, and how many times.
-const DEVICES: usize = 128;
-const ROUNDS: u64 = 8;
+const DEVICES: usize = 205;
+const ROUNDS: u64 = 5;
 /// Histories that are told when they went wrong.
 const SHOWN: usize = 12;
 /// The seed of the first round, unless another is chosen.

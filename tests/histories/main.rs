@@ -12,12 +12,19 @@
     unreachable_pub
 )]
 
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 #[path = "../support/service.rs"]
 mod service;
 
+mod broken;
 mod feed;
 mod gateway;
 mod generated;
+mod killed;
+mod large;
+mod outages;
 mod player;
+mod replaced;
 mod script;
 mod truth;

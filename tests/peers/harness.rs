@@ -126,14 +126,22 @@ pub(crate) fn at(address: SocketAddr, carrier: Carrier, comm_key: u32) -> Value 
     })
 }
 
+/// Our own client.
+pub(crate) fn session_with(device: &DeviceHandle, carrier: Carrier, comm_key: u32) -> Session {
+    let target = Target { address: device.address(), comm_key: key(comm_key), carriers: vec![carrier] };
+    Session::connect(target, SessionSettings::default(), deadline()).unwrap()
+}
+
+pub(crate) fn deadline() -> Deadline {
+    Deadline::after(Instant::now(), PATIENCE)
+}
+
 /// What our own client reads from the same device.
 pub(crate) fn read_by_us(device: &DeviceHandle, carrier: Carrier, comm_key: u32) -> (Vec<User>, Vec<Punch>) {
-    let target = Target { address: device.address(), comm_key: key(comm_key), carriers: vec![carrier] };
-    let deadline = Deadline::after(Instant::now(), PATIENCE);
-    let mut session = Session::connect(target, SessionSettings::default(), deadline).unwrap();
+    let mut session = session_with(device, carrier, comm_key);
     assert_eq!(session.serial_number(), Some(device.serial_number().as_str()));
-    let users = session.users(deadline).unwrap().iter().collect();
-    let punches = session.punches(ClockWord::pack(present()), deadline).unwrap().iter().collect();
+    let users = session.users(deadline()).unwrap().iter().collect();
+    let punches = session.punches(ClockWord::pack(present()), deadline()).unwrap().iter().collect();
     session.exit();
     (users, punches)
 }

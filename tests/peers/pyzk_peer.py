@@ -8,6 +8,8 @@ import sys
 from datetime import datetime
 
 from zk import ZK
+from zk.finger import Finger
+from zk.user import User
 
 
 def info(device):
@@ -66,6 +68,35 @@ def delete_user(device, uid):
     return [user(each) for each in device.get_users()]
 
 
+def templates(device):
+    return [template(each) for each in device.get_templates()]
+
+
+def template(each):
+    return {"uid": each.uid, "finger": each.fid, "valid": each.valid, "bytes": each.template.hex()}
+
+
+def one_template(device, uid, finger):
+    found = device.get_user_template(uid=uid, temp_id=finger)
+    return found and template(found)
+
+
+def set_templates(device, user, fingers):
+    """A user and their fingers in one go."""
+    device.get_users()
+    fingers = [Finger(user["uid"], each["finger"], 1, bytes.fromhex(each["bytes"])) for each in fingers]
+    device.save_user_template(User(**user), fingers)
+
+
+def delete_template(device, uid, finger):
+    device.get_users()
+    return device.delete_user_template(uid=uid, temp_id=finger)
+
+
+def passwords(device):
+    return [{"user_id": each.user_id, "password": each.password, "group": each.group_id} for each in device.get_users()]
+
+
 def unlock(device, seconds):
     return device.unlock(time=seconds)
 
@@ -84,7 +115,21 @@ def live_capture(device):
     return seen
 
 
-ORDERS = [info, tables, set_time, set_user, delete_user, unlock, restart, live_capture]
+ORDERS = [
+    info,
+    tables,
+    set_time,
+    set_user,
+    delete_user,
+    passwords,
+    templates,
+    one_template,
+    set_templates,
+    delete_template,
+    unlock,
+    restart,
+    live_capture,
+]
 
 
 def carry_out(order):

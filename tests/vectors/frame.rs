@@ -17,9 +17,6 @@ use crate::LATEST;
 use crate::line::{Case, Line, hex};
 use crate::value::{Outcome, alarm, byte, comm_key, free_sizes, half, live_punch, table_request, user, word};
 
-/// Codes of the vectors that have no name in [`Command`]: nothing in this crate sends or understands them.
-const NAMELESS: [u16; 2] = [79, 110];
-
 /// A packet apart from the buffer it was received in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owned {
@@ -89,7 +86,6 @@ pub(crate) fn valid(case: &mut Case<'_>) -> Outcome {
     }
     match packet.command.name() {
         Some(name) => case.must("command_name", in_the_style_of(line.text("command_name"), name)),
-        None if NAMELESS.contains(&packet.command.0) => case.leave("command_name"),
         None => case.fail("has a code without a name"),
     }
     let mut out = Vec::new();

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use super::script::{Frame, Stream, assemble};
 use super::shape::shape;
 use super::{Fault, Kind, Phase, Scope, Step};
-use crate::simulator::model::DeviceModel;
+use crate::simulator::model::{DeviceModel, Spoiled, is_change};
 use crate::simulator::net::Doors;
 use crate::simulator::outgoing::{Outgoing, Peer, Role};
 use crate::wire::command::Command;
@@ -137,6 +137,15 @@ impl Faults {
                 }
                 Kind::NoBuffer(code) if request == Command::DATA_WRRQ && armed.strikes() => {
                     model.refuses_buffer = Some(code);
+                }
+                Kind::Reject(code) if !is_of_session(request) && armed.strikes() => {
+                    model.spoiled = Spoiled::Rejected(code);
+                }
+                Kind::NotKept if is_change(request) && armed.strikes() => {
+                    model.spoiled = Spoiled::NotKept;
+                }
+                Kind::KeptOtherwise if is_change(request) && armed.strikes() => {
+                    model.spoiled = Spoiled::KeptOtherwise;
                 }
                 _ => continue,
             }
@@ -273,6 +282,11 @@ fn is_occasion(scope: Scope, frame: &Frame, reply: u16) -> bool {
         // What was put before the answer is not its first packet.
         _ => frame.packet.role != Role::Event && frame.packet.reply == reply,
     }
+}
+
+/// Whether a request belongs to the session itself.
+fn is_of_session(request: Command) -> bool {
+    matches!(request, Command::CONNECT | Command::AUTH | Command::EXIT | Command::ACK_OK)
 }
 
 fn is_table_request(request: Command) -> bool {

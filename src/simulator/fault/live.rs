@@ -6,6 +6,7 @@ use super::armed::{Faults, reaches};
 use super::{Fault, Kind};
 use crate::simulator::model::{DeviceModel, Verified};
 use crate::wire::command::Command;
+use crate::wire::event::ATTLOG;
 use crate::wire::record::UserId;
 use crate::wire::record::punch::Punch;
 
@@ -44,7 +45,7 @@ impl Faults {
         self.batch.push(payload);
         if self.batch.len() >= together {
             let payload = std::mem::take(&mut self.batch).concat();
-            (0..times).for_each(|_| model.tell(&payload, after, now));
+            (0..times).for_each(|_| model.tell(ATTLOG, &payload, after, now));
         }
         punch
     }

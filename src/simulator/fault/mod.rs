@@ -221,6 +221,9 @@ pub(crate) enum Kind {
     EventBatch(usize),
     // The content.
     NoBuffer(Command),
+    Reject(Command),
+    NotKept,
+    KeptOtherwise,
     LyingCounts(Lie),
     Table(Warp),
 }

@@ -83,6 +83,9 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("event-abbreviated", "a punch is told with verify mode 0 and state 255, whatever the log says"),
     ("event-batch", "so many punches are told in one packet, with the last of them (default 3)"),
     ("no-buffer", "the buffered form of reading is refused: with 2001 (error, default) or 65535 (unknown)"),
+    ("reject", "the command is not carried out, and answered with this code (default 2001)"),
+    ("not-kept", "a change is acknowledged, and nothing is kept of it"),
+    ("kept-otherwise", "a change is acknowledged, and something else is kept"),
     ("lying-counts", "the free sizes say more (larger), fewer (smaller) or zero (default)"),
     ("lying-size-word", "the word before a table is larger (default), smaller or zero"),
     ("impossible-dates", "every n-th punch has a date that does not exist (default 10)"),
@@ -196,6 +199,9 @@ fn kind(name: &str, parameter: Option<&str>) -> Result<Kind, FaultError> {
         "event-abbreviated" => given.nothing(Kind::EventAbbreviated)?,
         "event-batch" => Kind::EventBatch(given.number(3)?),
         "no-buffer" => Kind::NoBuffer(given.choice(&REFUSALS, Command::ACK_ERROR)?),
+        "reject" => Kind::Reject(given.code(Command::ACK_ERROR)?),
+        "not-kept" => given.nothing(Kind::NotKept)?,
+        "kept-otherwise" => given.nothing(Kind::KeptOtherwise)?,
         "lying-counts" => Kind::LyingCounts(given.choice(&LIES, Lie::Zero)?),
         "lying-size-word" => Kind::Table(Warp::SizeWord(given.choice(&LIES, Lie::Larger)?)),
         "impossible-dates" => Kind::Table(Warp::ImpossibleDates(given.number(10)?)),
@@ -225,6 +231,11 @@ impl Given<'_> {
     fn number(&self, default: usize) -> Result<usize, FaultError> {
         let Some(text) = self.parameter else { return Ok(default) };
         text.parse().ok().filter(|number| *number > 0).ok_or_else(|| self.wrong("a number above 0"))
+    }
+
+    fn code(&self, default: Command) -> Result<Command, FaultError> {
+        let Some(text) = self.parameter else { return Ok(default) };
+        text.parse().map(Command).map_err(|_| self.wrong("a reply code"))
     }
 
     fn percent(&self, default: u8) -> Result<u8, FaultError> {
@@ -338,6 +349,9 @@ fn write_kind(kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let name = REFUSALS.iter().find(|(_, known)| *known == code).map_or("", |(name, _)| *name);
             format!("no-buffer:{name}")
         }
+        Kind::Reject(code) => format!("reject:{}", code.0),
+        Kind::NotKept => "not-kept".to_owned(),
+        Kind::KeptOtherwise => "kept-otherwise".to_owned(),
         Kind::LyingCounts(way) => format!("lying-counts:{}", lie(way)),
         Kind::Table(Warp::SizeWord(way)) => format!("lying-size-word:{}", lie(way)),
         Kind::Table(Warp::ImpossibleDates(every)) => format!("impossible-dates:{every}"),

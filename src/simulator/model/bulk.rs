@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
-use super::{DeviceModel, Exchange};
+use super::{DeviceModel, Exchange, Session};
 use crate::simulator::fault::warp;
 use crate::simulator::outgoing::{Body, Outgoing, Role};
-use crate::simulator::tables::Template;
+use crate::simulator::tables::{Person, Template};
 use crate::wire::bulk::{self, Announcement, Chunk, FRAGMENT_UDP};
 use crate::wire::bytes::Reader;
 use crate::wire::checksum::folded_sum;
 use crate::wire::command::Command;
-use crate::wire::record::user::{User, UserLayout};
+use crate::wire::record::user::UserLayout;
 
 /// The most bytes taken in one upload.
 const UPLOAD_CEILING: usize = 16 << 20;
@@ -238,10 +238,19 @@ impl DeviceModel {
     pub(super) fn store_users(&mut self, ex: Exchange, out: &mut Vec<Outgoing>) {
         let block = self.uploaded(ex).and_then(|bytes| Block::parse(&bytes, self.traits.users));
         let done = block.is_some_and(|block| {
-            block.users.into_iter().all(|user| self.put_user(user))
+            block.users.into_iter().all(|user| self.put_person(user))
                 && block.templates.into_iter().all(|template| self.put_template(template))
         });
         ex.done(done, out);
+    }
+
+    /// The last byte of what was uploaded becomes another one.
+    pub(super) fn spoil_upload(&mut self, ex: Exchange) {
+        if let Some(Session { upload: Upload::Whole(bytes), .. }) = self.sessions.get_mut(&ex.peer)
+            && let Some(last) = bytes.last_mut()
+        {
+            *last ^= 1;
+        }
     }
 
     fn uploaded(&mut self, ex: Exchange) -> Option<Vec<u8>> {
@@ -255,7 +264,7 @@ impl DeviceModel {
 
 /// Users and templates in one upload.
 struct Block {
-    users: Vec<User>,
+    users: Vec<Person>,
     templates: Vec<Template>,
 }
 
@@ -271,7 +280,7 @@ impl Block {
         let table = reader.take(table).ok()?;
         let templates = reader.take(templates).ok()?;
         let users = marked(users, layout.stride())?
-            .map(|record| User::parse(record, layout).ok().filter(|user| user.uid != 0))
+            .map(|record| Person::read(record, layout).filter(|person| person.uid != 0))
             .collect::<Option<Vec<_>>>()?;
         let templates = marked(table, 7)?
             .map(|entry| {

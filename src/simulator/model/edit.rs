@@ -1,4 +1,4 @@
-//! What a client may change: users, templates, whole tables, the clock, the door.
+//! What a client may change: users, templates, whole tables, the clock.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,9 +8,8 @@ use super::{DeviceModel, Exchange};
 use crate::simulator::config::Config;
 use crate::simulator::device_clock::{DeviceClock, date_time};
 use crate::simulator::outgoing::Outgoing;
-use crate::simulator::population::stored_user;
 use crate::simulator::punch_log::Log;
-use crate::simulator::tables::{Operation, Template};
+use crate::simulator::tables::{Operation, Person, Template};
 use crate::wire::bytes::Reader;
 use crate::wire::clock_word::ClockWord;
 use crate::wire::command::Command;
@@ -27,15 +26,22 @@ const USERS: u8 = 5;
 
 impl DeviceModel {
     pub(super) fn write_user(&mut self, ex: Exchange, payload: &[u8], out: &mut Vec<Outgoing>) {
-        let fits = payload.len() == self.traits.users.stride();
-        let user = User::parse(payload, self.traits.users).ok().filter(|user| fits && user.uid != 0);
-        let done = user.is_some_and(|user| self.put_user(user));
+        let person = Person::read(payload, self.traits.users).filter(|person| person.uid != 0);
+        let done = person.is_some_and(|person| self.put_person(person));
         ex.done(done, out);
     }
 
     /// Creates or overwrites by uid; `false` when the table is full.
-    pub(crate) fn put_user(&mut self, user: User) -> bool {
-        let user = stored_user(&user, self.traits.users);
+    pub(crate) fn put_user(&mut self, user: &User) -> bool {
+        self.put_person(Person::of(user, self.traits.users))
+    }
+
+    /// The same for a record as it is sent, of the length that the device has.
+    pub(crate) fn put_record(&mut self, record: &[u8]) -> bool {
+        Person::read(record, self.traits.users).is_some_and(|person| self.put_person(person))
+    }
+
+    pub(super) fn put_person(&mut self, user: Person) -> bool {
         let position = self.users.rows().iter().position(|known| known.uid == user.uid);
         let capacity = usize::try_from(USER_CAPACITY).unwrap_or(usize::MAX);
         match position {
@@ -54,7 +60,7 @@ impl DeviceModel {
     pub(crate) fn set_users(&mut self, users: &[User]) {
         let layout = self.traits.users;
         let kept = users.iter().take(Config::USERS_CEILING);
-        *Arc::make_mut(&mut self.users).rows_mut() = kept.map(|user| stored_user(user, layout)).collect();
+        *Arc::make_mut(&mut self.users).rows_mut() = kept.map(|user| Person::of(user, layout)).collect();
     }
 
     /// Replaces the whole log; of more than it can hold, the last ones.
@@ -140,8 +146,9 @@ impl DeviceModel {
     }
 
     pub(super) fn clear_administrators(&mut self, ex: Exchange, out: &mut Vec<Outgoing>) {
+        let layout = self.traits.users;
         for user in Arc::make_mut(&mut self.users).rows_mut() {
-            user.privilege.0 &= !0x0e;
+            user.change(layout, 2, &[user.privilege.0 & !0x0e]);
         }
         ex.say(Command::ACK_OK, out);
     }
@@ -183,16 +190,7 @@ impl DeviceModel {
         ex.done(time.is_some(), out);
     }
 
-    pub(super) fn unlock(&mut self, ex: Exchange, payload: &[u8], now: Instant, out: &mut Vec<Outgoing>) {
-        let done = Reader::new(payload).u32().is_ok();
-        if done {
-            self.counters.unlocks += 1;
-            self.log_operation(Operation::UNLOCK, now);
-        }
-        ex.done(done, out);
-    }
-
-    fn log_operation(&mut self, code: u8, now: Instant) {
+    pub(super) fn log_operation(&mut self, code: u8, now: Instant) {
         // Old entries give way, as they do in a device's memory.
         if self.operations.rows().len() >= OPERATIONS_CEILING {
             self.operations.rows_mut().remove(0);

@@ -1,4 +1,4 @@
-//! What a device says unasked: punches as they happen, to every session that registered for them.
+//! What a device says unasked: what happens as it happens, to every session that registered for it.
 //!
 //! An event that is not acknowledged is sent once more, then given up. Events are never a substitute for the
 //! log: every punch is in the log first.
@@ -70,13 +70,13 @@ impl DeviceModel {
         event_payload(self.traits.event, &self.named(punch))
     }
 
-    /// Tells every session that registered, after this long.
-    pub(crate) fn tell(&mut self, payload: &[u8], after: Duration, now: Instant) {
+    /// Tells every session that registered for such events, after this long.
+    pub(crate) fn tell(&mut self, code: u16, payload: &[u8], after: Duration, now: Instant) {
         for (peer, session) in &mut self.sessions {
-            if session.mask & u32::from(ATTLOG) == 0 {
+            if session.mask & u32::from(code) == 0 {
                 continue;
             }
-            let (event, due) = (event(*peer, ATTLOG, payload.to_vec()), now + after);
+            let (event, due) = (event(*peer, code, payload.to_vec()), now + after);
             if let Some(repeat) = self.event_repeat {
                 if session.unacknowledged.len() >= PENDING_CEILING {
                     session.unacknowledged.pop_front();

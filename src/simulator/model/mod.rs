@@ -4,15 +4,22 @@
 //! never misbehaves. What goes wrong is put on top of its answers by [`fault`](super::fault). Connections are
 //! known to it as peers, nothing more.
 
+mod access;
 mod bulk;
+mod changes;
 mod edit;
+mod enrolment;
 mod events;
+mod messages;
 mod options;
+mod panel;
 mod session;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use changes::{Spoiled, is_change};
 pub(crate) use events::Verified;
+pub use panel::Sensor;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -26,13 +33,12 @@ use super::outgoing::{Body, Outgoing, Peer, Role};
 use super::population::Population;
 use super::profile::Traits;
 use super::punch_log::Log;
-use super::tables::{Operation, Table, Template};
+use super::tables::{Operation, Person, Table, Template};
 use crate::wire::bytes::Reader;
 use crate::wire::comm_key::CommKey;
 use crate::wire::command::Command;
 use crate::wire::packet::Packet;
 use crate::wire::record::punch::Punch;
-use crate::wire::record::user::User;
 
 /// One simulated device.
 #[derive(Debug)]
@@ -44,7 +50,7 @@ pub(crate) struct DeviceModel {
     direct_limit: usize,
     event_repeat: Option<Duration>,
     clock: DeviceClock,
-    users: Arc<Table<User>>,
+    users: Arc<Table<Person>>,
     punches: Log,
     log_capacity: usize,
     wrap_block: usize,
@@ -65,6 +71,14 @@ pub(crate) struct DeviceModel {
     pub(crate) ignores_disabling: bool,
     /// What is answered to the request that prepares a table, if that is refused.
     pub(crate) refuses_buffer: Option<Command>,
+    /// What a fault does to the next change.
+    pub(crate) spoiled: Spoiled,
+    /// Changes that have not been made effective yet.
+    unrefreshed: u64,
+    access: access::Access,
+    messages: messages::Messages,
+    panel: panel::Panel,
+    capture: enrolment::Capture,
 }
 
 /// What is the same for the whole life of a device and different for each.
@@ -131,9 +145,10 @@ impl DeviceModel {
         now: Instant,
     ) -> Self {
         let number = u64::try_from(identity.number).unwrap_or_default();
+        let traits = Traits { users: config.user_layout(), ..config.profile.traits() };
         let first = fastrand::Rng::with_seed(config.seed.wrapping_add(number)).u16(1..);
         Self {
-            traits: config.profile.traits(),
+            traits,
             key: config.comm_key.clone(),
             concurrency: config.concurrency,
             direct_limit: config.direct_limit,
@@ -155,6 +170,12 @@ impl DeviceModel {
             answers_strangers: false,
             ignores_disabling: false,
             refuses_buffer: None,
+            spoiled: Spoiled::default(),
+            unrefreshed: 0,
+            access: access::Access::default(),
+            messages: messages::Messages::default(),
+            panel: panel::Panel::default(),
+            capture: enrolment::Capture::default(),
             identity,
         }
     }
@@ -186,7 +207,7 @@ impl DeviceModel {
             ex.say(Command::ACK_UNAUTH, out);
             return Effect::Nothing;
         }
-        self.answer(ex, packet.payload, now, out)
+        self.carry_out(ex, packet.payload, now, out)
     }
 
     /// The table of what can be asked.
@@ -220,20 +241,26 @@ impl DeviceModel {
                 ex.say(Command::ACK_OK, out);
                 return Effect::PowerOff;
             }
-            Command::REFRESHDATA
-            | Command::REFRESHOPTION
-            | Command::TESTVOICE
-            | Command::STARTVERIFY
-            | Command::CANCELCAPTURE
-            | SLEEP
-            | RESUME
-            | ENABLE_CLOCK
-            | WRITE_LCD
-            | CLEAR_LCD => ex.say(Command::ACK_OK, out),
-            Command::STARTENROLL => ex.say(Command::ACK_ERROR, out),
+            Command::REFRESHDATA => {
+                self.unrefreshed = 0;
+                ex.say(Command::ACK_OK, out);
+            }
+            Command::REFRESHOPTION | Command::TESTVOICE | SLEEP | RESUME | ENABLE_CLOCK => {
+                ex.say(Command::ACK_OK, out);
+            }
+            Command::STARTVERIFY | Command::CANCELCAPTURE | Command::STARTENROLL => {
+                self.capture(ex, payload, out);
+            }
             Command::UNLOCK => self.unlock(ex, payload, now, out),
-            Command::DOORSTATE_RRQ => ex.give(vec![0], out),
-            Command::STATE_RRQ => out.push(ex.packet(Command::ACK_OK, 0, Body::Bytes(Vec::new()))),
+            Command::DOORSTATE_RRQ => self.tell_door(ex, out),
+            Command::WRITE_LCD | Command::CLEAR_LCD => self.show(ex, payload, out),
+            Command::STATE_RRQ => {
+                out.push(ex.packet(Command::ACK_OK, self.capture.state(), Body::Bytes(Vec::new())));
+            }
+            Command(21..=30) | Command::CLEAR_ACC | Command::VERIFY_WRQ | Command::VERIFY_RRQ => {
+                self.access(ex, payload, out);
+            }
+            Command(70..=74) => self.messages(ex, payload, out),
             Command::GET_VERSION => {
                 ex.give([self.traits.version.as_bytes(), &[0]].concat(), out);
             }
@@ -247,11 +274,11 @@ impl DeviceModel {
             Command::ACK_OK => self.acknowledged(ex.peer),
             Command::USER_WRQ => self.write_user(ex, payload, out),
             Command::DELETE_USER => self.delete_user(ex, payload, out),
-            DELETE_USERTEMP => self.delete_template(ex, payload, out),
-            DELETE_FINGER => self.delete_finger(ex, payload, out),
+            Command::DELETE_USERTEMP => self.delete_template(ex, payload, out),
+            Command::DELETE_FINGER => self.delete_finger(ex, payload, out),
             Command::CLEAR_ADMIN => self.clear_administrators(ex, out),
             Command::CLEAR_ATTLOG => self.clear(ex, &[edit::ATTENDANCE], now, out),
-            CLEAR_OPLOG => self.clear(ex, &[edit::OPERATIONS], now, out),
+            Command::CLEAR_OPLOG => self.clear(ex, &[edit::OPERATIONS], now, out),
             Command::CLEAR_DATA => self.clear(ex, payload, now, out),
             Command::DATA_WRRQ if self.traits.buffered => match self.refuses_buffer {
                 Some(code) => ex.say(code, out),
@@ -266,9 +293,9 @@ impl DeviceModel {
             | Command::TEMPLATE_RRQ => self.read_direct(ex, payload, out),
             Command::PREPARE_DATA => self.begin_upload(ex, payload, out),
             Command::DATA => self.continue_upload(ex, payload, out),
-            CHECKSUM_BUFFER => self.upload_checksum(ex, out),
-            TMP_WRITE => self.store_template(ex, payload, out),
-            SAVE_USERS => self.store_users(ex, out),
+            Command::CHECKSUM_BUFFER => self.upload_checksum(ex, out),
+            Command::TMP_WRITE => self.store_template(ex, payload, out),
+            Command::SAVE_USERTEMPS => self.store_users(ex, out),
             _ => ex.say(Command::ACK_UNKNOWN, out),
         }
         Effect::Nothing
@@ -279,6 +306,7 @@ impl DeviceModel {
         self.warps.clear();
         self.ignores_disabling = false;
         self.refuses_buffer = None;
+        self.spoiled = Spoiled::default();
     }
 
     /// Forgets a conversation: its connection is gone.
@@ -291,6 +319,8 @@ impl DeviceModel {
         self.sessions.clear();
         self.untold.clear();
         self.disabled = Disabled::No;
+        self.capture = enrolment::Capture::default();
+        self.unrefreshed = 0;
         self.counters.restarts += 1;
         self.operations.push(Operation { code: Operation::POWER_ON, time: self.clock.word(now) });
     }
@@ -315,8 +345,23 @@ impl DeviceModel {
         &mut self.counters
     }
 
-    pub(crate) fn users(&self) -> &[User] {
+    pub(crate) fn users(&self) -> &[Person] {
         self.users.rows()
+    }
+
+    /// Every user's record.
+    pub(crate) fn records(&self) -> Vec<Vec<u8>> {
+        let stride = self.traits.users.stride();
+        self.users.image().get(4..).unwrap_or_default().chunks(stride).map(<[u8]>::to_vec).collect()
+    }
+
+    pub(crate) fn templates(&self) -> &[Template] {
+        self.templates.rows()
+    }
+
+    /// Changes of data that no `CMD_REFRESHDATA` has followed yet.
+    pub(crate) fn unrefreshed(&self) -> u64 {
+        self.unrefreshed
     }
 
     pub(crate) fn punches(&self) -> impl Iterator<Item = Punch> + '_ {
@@ -332,7 +377,12 @@ impl DeviceModel {
         self.sessions.len()
     }
 
-    /// Whether people cannot use the device.
+    /// Whether somebody who comes to the device can be verified.
+    pub(crate) fn is_usable(&self, now: Instant) -> bool {
+        !self.is_disabled(now) && self.capture.is_verifying()
+    }
+
+    /// Whether the device was disabled and not enabled again.
     pub(crate) fn is_disabled(&self, now: Instant) -> bool {
         match self.disabled {
             Disabled::No => false,
@@ -367,14 +417,6 @@ impl Exchange {
     }
 }
 
-const DELETE_USERTEMP: Command = Command(19);
-const CLEAR_OPLOG: Command = Command(33);
 const ENABLE_CLOCK: Command = Command(57);
-const WRITE_LCD: Command = Command(66);
-const CLEAR_LCD: Command = Command(67);
-const TMP_WRITE: Command = Command(87);
-const SAVE_USERS: Command = Command(110);
-const CHECKSUM_BUFFER: Command = Command(119);
-const DELETE_FINGER: Command = Command(134);
 const SLEEP: Command = Command(1006);
 const RESUME: Command = Command(1007);

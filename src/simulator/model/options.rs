@@ -70,6 +70,10 @@ impl DeviceModel {
             "NetMask" => "255.255.255.0".to_owned(),
             "GATEIPAddress" => "0.0.0.0".to_owned(),
             "LockOn" => "5".to_owned(),
+            "VOLUME" => "60".to_owned(),
+            "VoiceOn" => "1".to_owned(),
+            "Language" => "69".to_owned(),
+            "AlarmReRec" | "IdleMinute" => "0".to_owned(),
             "NewLng" => "97".to_owned(),
             _ => return None,
         };

@@ -1,12 +1,14 @@
 //! The records of a device's tables, one file per kind, and how their length is found out.
 
 pub mod operation;
+pub mod people_block;
 pub mod punch;
 pub mod sampled;
 pub mod stride;
 pub mod table;
 pub mod template;
 pub mod user;
+pub mod user_record;
 
 use super::text::FixedText;
 

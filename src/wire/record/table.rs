@@ -12,6 +12,7 @@ use super::UserId;
 use super::punch::{Punch, PunchLayout, slots};
 use super::stride::{UnknownLayout, plausible_punch, punch_layout, user_layout};
 use super::user::{User, UserLayout};
+use super::user_record::UserRecord;
 use crate::wire::clock_word::ClockWord;
 
 /// A table that cannot be believed to be whole.
@@ -168,6 +169,15 @@ impl UserTable {
                 User::parse(record, layout).ok()
             })
             .filter(User::is_somebody)
+    }
+
+    /// The same, byte for byte, for whoever changes a user and keeps what they do not understand.
+    pub fn raw(&self) -> impl Iterator<Item = UserRecord> + '_ {
+        let layout = self.layout.unwrap_or(UserLayout::FULL);
+        self.records()
+            .chunks_exact(layout.stride())
+            .filter_map(move |record| UserRecord::new(record, layout).ok())
+            .filter(|record| record.user().is_somebody())
     }
 
     fn records(&self) -> &[u8] {

@@ -6,6 +6,7 @@ use std::fmt;
 use super::UserId;
 use crate::base::secret::Secret;
 use crate::wire::bytes::{EndOfBytes, Reader};
+use crate::wire::carrier::Carrier;
 use crate::wire::text::FixedText;
 
 /// A person as one device knows them.
@@ -79,6 +80,22 @@ impl UserLayout {
         match self {
             Self::Compact => 28,
             Self::Full { stride } => stride as usize,
+        }
+    }
+
+    /// The layout of a device whose user table is empty, by what else is known of it; `None` where that is not
+    /// enough to write by.
+    #[must_use]
+    pub fn of_empty(carrier: Carrier, platform: Option<&str>) -> Option<Self> {
+        let named = platform.is_some_and(|name| {
+            name.ends_with("_TFT")
+                || ["ZMM", "ZAM", "ZLM", "JZ"].iter().any(|family| name.starts_with(family))
+        });
+        match carrier {
+            _ if named => Some(Self::FULL),
+            // Whoever has the long records answers over TCP too, and is asked there first.
+            Carrier::Udp => Some(Self::Compact),
+            Carrier::Tcp => None,
         }
     }
 }
@@ -185,7 +202,56 @@ fn widen<const FROM: usize, const TO: usize>(text: FixedText<FROM>) -> FixedText
     FixedText::new(text.as_bytes()).unwrap_or_default()
 }
 
+/// What somebody may do in a device's menu.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// Nothing.
+    #[default]
+    User,
+    /// Enrol people.
+    Enroller,
+    /// Everything but a few settings.
+    Manager,
+    /// Everything.
+    Administrator,
+}
+
+impl Level {
+    /// Every level.
+    pub const ALL: [Self; 4] = [Self::User, Self::Enroller, Self::Manager, Self::Administrator];
+
+    /// The level's name, as [`Privilege::name`] gives it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        Privilege(self.bits()).name()
+    }
+
+    const fn bits(self) -> u8 {
+        match self {
+            Self::User => 0,
+            Self::Enroller => 2,
+            Self::Manager => 6,
+            Self::Administrator => 14,
+        }
+    }
+}
+
 impl Privilege {
+    /// The bits of the level.
+    const LEVEL: u8 = 0x0e;
+
+    /// The same with another level; the other bits stay.
+    #[must_use]
+    pub const fn with_level(self, level: Level) -> Self {
+        Self(self.0 & !Self::LEVEL | level.bits())
+    }
+
+    /// The same, switched off or on; the other bits stay.
+    #[must_use]
+    pub const fn with_disabled(self, disabled: bool) -> Self {
+        Self(self.0 & !1 | disabled as u8)
+    }
+
     /// Whether the user is switched off.
     #[must_use]
     pub const fn is_disabled(self) -> bool {
@@ -236,6 +302,33 @@ mod tests {
             (8, "administrator", false),
         ] {
             assert_eq!((Privilege(byte).name(), Privilege(byte).is_disabled()), (name, disabled), "{byte}");
+        }
+    }
+
+    #[test]
+    fn a_level_is_changed_and_nothing_else() {
+        for byte in 0..=u8::MAX {
+            for level in Level::ALL {
+                let changed = Privilege(byte).with_level(level);
+                assert_eq!((changed.name(), changed.0 & 0xf1), (level.name(), byte & 0xf1));
+            }
+            let off = Privilege(byte).with_disabled(true);
+            assert_eq!((off.is_disabled(), off.with_disabled(false).0), (true, byte & 0xfe));
+        }
+    }
+
+    #[test]
+    fn an_empty_table_has_the_layout_of_its_family_or_none() {
+        for (carrier, platform, expected) in [
+            (Carrier::Tcp, Some("ZEM510_TFT"), Some(UserLayout::FULL)),
+            (Carrier::Tcp, Some("ZMM220"), Some(UserLayout::FULL)),
+            (Carrier::Udp, Some("JZ4725_TFT"), Some(UserLayout::FULL)),
+            (Carrier::Udp, Some("ZEM500"), Some(UserLayout::Compact)),
+            (Carrier::Udp, None, Some(UserLayout::Compact)),
+            (Carrier::Tcp, Some("ZEM500"), None),
+            (Carrier::Tcp, None, None),
+        ] {
+            assert_eq!(UserLayout::of_empty(carrier, platform), expected, "{carrier:?} {platform:?}");
         }
     }
 

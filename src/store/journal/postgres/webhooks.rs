@@ -207,7 +207,7 @@ pub(super) fn attempts(
 
 pub(super) fn delivered_up_to(client: &mut impl GenericClient) -> Result<Option<u64>, StoreError> {
     let smallest: Option<i64> = client
-        .query_one("select min(cursor) from zkgate.webhook where enabled", &[])
+        .query_one("select min(cursor) from zkgate.webhook where disabled_because is null", &[])
         .and_then(|row| row.try_get(0))
         .map_err(failed)?;
     smallest.map(|cursor| number("cursor", cursor)).transpose()

@@ -190,7 +190,7 @@ pub(super) fn attempts(
 
 pub(super) fn delivered_up_to(connection: &Connection) -> Result<Option<u64>, StoreError> {
     let smallest: Option<i64> = connection
-        .prepare_cached("select min(cursor) from webhook where enabled")
+        .prepare_cached("select min(cursor) from webhook where disabled_because is null")
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
         .map_err(failed)?;
     smallest.map(|cursor| number("cursor", cursor)).transpose()

@@ -1,0 +1,279 @@
+//! Many people with their fingerprints, in the fast form: blocks of users and templates, verified by one read of
+//! each table.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Fingerprint, UploadForm};
+use crate::base::deadline::Deadline;
+use crate::device::error::{DeviceError, Fault, Reached};
+use crate::device::session::Session;
+use crate::device::users::{
+    Field, Mode, Pause, Progress, Report, Roster, Row, UserChange, UserError, Written, verify,
+};
+use crate::wire::encoding::NameEncoding;
+use crate::wire::record::people_block::PeopleBlock;
+use crate::wire::record::table::UserTable;
+use crate::wire::record::template::{TemplateTable, Validity};
+use crate::wire::record::user::UserLayout;
+use crate::wire::record::user_record::UserRecord;
+
+/// A person and the fingers that are to be there; other fingers of theirs stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonWrite {
+    /// What is to be set.
+    pub user: UserChange,
+    /// Their fingerprints; of one finger, the last counts.
+    pub fingerprints: Vec<Fingerprint>,
+}
+
+/// The size that a block grows to, in bytes: between two of them others are served.
+const BLOCK: usize = 32 * 1024;
+
+/// The fingers of people by index, as a table has them.
+type Fingers = HashMap<u16, BTreeMap<u8, Vec<u8>>>;
+
+/// Somebody who is to be written.
+struct Candidate<'p> {
+    row: usize,
+    record: UserRecord,
+    written: Written,
+    fingers: BTreeMap<u8, &'p Fingerprint>,
+}
+
+impl Session {
+    /// Writes many people with their fingerprints. Who is there as wanted is not written again, so a call that
+    /// broke is simply repeated.
+    ///
+    /// The device's algorithm must be the templates': that is the caller's to compare.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the session failed before anything was written. What broke it later is in the report.
+    pub fn write_people(
+        &mut self,
+        people: &[PersonWrite],
+        mode: Mode,
+        encoding: NameEncoding,
+        pause: Pause<'_>,
+        progress: &mut dyn FnMut(Progress),
+        deadline: Deadline,
+    ) -> Result<Report, DeviceError> {
+        let table = self.users(deadline)?;
+        let layout = self.layout_of(&table, deadline)?;
+        let before = fingers(&self.templates(deadline)?);
+        let mut rows = vec![Err(UserError::NotTried); people.len()];
+        let plan =
+            |rows: &mut Vec<_>, table: &UserTable| plan(people, mode, encoding, layout, table, &before, rows);
+        let mut candidates = plan(&mut rows, &table);
+        let (mut sent, mut broke) = (Vec::new(), None);
+        let mut blocks = true;
+        while !candidates.is_empty() {
+            let batch = batch(&mut candidates);
+            let settled = people.len() - candidates.len();
+            let outcome = self.write_batch(&batch, &mut blocks, &mut rows, deadline);
+            sent.extend(batch);
+            progress(Progress { done: settled, total: people.len() });
+            let edition = self.people_edition;
+            let paused = outcome.and_then(|()| pause(self)).and_then(|()| {
+                if self.people_edition != edition && !candidates.is_empty() {
+                    // Somebody else was served who changed people: the rest is worked out anew.
+                    let open: Vec<usize> = candidates.iter().map(|candidate| candidate.row).collect();
+                    let table = self.users(deadline)?;
+                    let mut anew = vec![Err(UserError::NotTried); people.len()];
+                    candidates = plan(&mut anew, &table);
+                    candidates.retain(|candidate| open.contains(&candidate.row));
+                    for row in open {
+                        if let (Some(to), Some(from)) = (rows.get_mut(row), anew.get(row)) {
+                            to.clone_from(from);
+                        }
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = paused {
+                broke = Some(error);
+                break;
+            }
+        }
+        if sent.iter().any(|candidate| matches!(rows.get(candidate.row), Some(Err(UserError::NotVerified))))
+            && broke.as_ref().is_none_or(DeviceError::keeps_session)
+        {
+            let later = deadline.max(self.shortly());
+            let read = self.users(later).and_then(|users| Ok((users, self.templates(later)?)));
+            match read {
+                Ok((users, templates)) => check(&sent, &before, &users, &fingers(&templates), &mut rows),
+                Err(error) => broke = broke.or(Some(error)),
+            }
+            self.refresh(later);
+        }
+        Ok(Report { rows, broke })
+    }
+
+    /// Writes some people, in a block if the device knows blocks. A row that was acknowledged is "not verified".
+    fn write_batch(
+        &mut self,
+        batch: &[Candidate<'_>],
+        blocks: &mut bool,
+        rows: &mut [Result<Written, UserError>],
+        deadline: Deadline,
+    ) -> Result<(), DeviceError> {
+        let mut saved = false;
+        if *blocks {
+            let mut block = PeopleBlock::default();
+            for candidate in batch {
+                block.push_user(&candidate.record);
+                for print in candidate.fingers.values().filter(|print| print.validity() == Validity::Valid) {
+                    block.push_template(&print.entry(candidate.record.user().uid)?);
+                }
+            }
+            match self.save_block(&block, deadline) {
+                Ok(()) => saved = true,
+                Err(DeviceError { fault: Fault::Rejected { code, .. }, .. }) if code.is_unsupported() => {
+                    *blocks = false;
+                }
+                other => return settle(other, batch, rows),
+            }
+        }
+        for candidate in batch {
+            let written = self.write_singly(candidate, saved, deadline);
+            settle(written, std::slice::from_ref(candidate), rows)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what a block has no place for; without a block, everything.
+    fn write_singly(
+        &mut self,
+        candidate: &Candidate<'_>,
+        saved: bool,
+        deadline: Deadline,
+    ) -> Result<(), DeviceError> {
+        if !saved {
+            self.write_record(&candidate.record, deadline)?;
+        }
+        for print in candidate.fingers.values() {
+            if !saved || print.validity() != Validity::Valid {
+                self.send_template(&candidate.record, print, UploadForm::Single, deadline)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Notes what became of a write.
+fn settle(
+    outcome: Result<(), DeviceError>,
+    batch: &[Candidate<'_>],
+    rows: &mut [Result<Written, UserError>],
+) -> Result<(), DeviceError> {
+    let (row, ended) = match outcome {
+        Ok(()) => (UserError::NotVerified, Ok(())),
+        Err(DeviceError { fault: Fault::Rejected { code, .. }, .. }) => {
+            (UserError::Rejected { code }, Ok(()))
+        }
+        Err(error) if error.reached == Reached::No => (UserError::NotTried, Err(error)),
+        Err(error) => (UserError::OutcomeUnknown, Err(error)),
+    };
+    for candidate in batch {
+        if let Some(to) = rows.get_mut(candidate.row) {
+            *to = Err(row.clone());
+        }
+    }
+    ended
+}
+
+/// Who has to be written, in the order of the call; the rows of the others are settled.
+fn plan<'p>(
+    people: &'p [PersonWrite],
+    mode: Mode,
+    encoding: NameEncoding,
+    layout: UserLayout,
+    table: &UserTable,
+    before: &Fingers,
+    rows: &mut [Result<Written, UserError>],
+) -> Vec<Candidate<'p>> {
+    let mut roster = Roster::new(table);
+    let mut seen = std::collections::HashSet::new();
+    let mut candidates = Vec::new();
+    for ((person, settled), row) in people.iter().zip(rows).zip(0..) {
+        if !seen.insert(person.user.user_id) {
+            *settled = Err(UserError::Twice);
+            continue;
+        }
+        let fingers: BTreeMap<u8, &Fingerprint> =
+            person.fingerprints.iter().map(|print| (print.finger(), print)).collect();
+        match roster.plan(&person.user, mode, layout, encoding) {
+            Row::Write(record, written) => candidates.push(Candidate { row, record, written, fingers }),
+            Row::Settled(Ok(Written::Unchanged { uid })) => {
+                let known = before.get(&uid);
+                let as_wanted = fingers.iter().all(|(finger, print)| {
+                    known.and_then(|known| known.get(finger)) == Some(print.bytes().expose())
+                });
+                match roster.find(&person.user.user_id) {
+                    Ok(Some(record)) if !as_wanted => {
+                        let (record, written) = (record.clone(), Written::Updated { uid });
+                        candidates.push(Candidate { row, record, written, fingers });
+                    }
+                    _ => *settled = Ok(Written::Unchanged { uid }),
+                }
+            }
+            Row::Settled(result) => *settled = result,
+        }
+    }
+    candidates
+}
+
+/// The next people that together make a block.
+fn batch<'p>(candidates: &mut Vec<Candidate<'p>>) -> Vec<Candidate<'p>> {
+    let mut size = 0;
+    let count = candidates.iter().take_while(|candidate| {
+        let templates: usize =
+            candidate.fingers.values().map(|print| print.bytes().expose().len() + 10).sum();
+        let first = size == 0;
+        size += 1 + candidate.record.layout().stride() + templates;
+        first || size <= BLOCK
+    });
+    let count = count.count();
+    candidates.drain(..count).collect()
+}
+
+/// Compares what the device has with what it acknowledged.
+fn check(
+    sent: &[Candidate<'_>],
+    before: &Fingers,
+    users: &UserTable,
+    now: &Fingers,
+    rows: &mut [Result<Written, UserError>],
+) {
+    let read: HashMap<u16, UserRecord> = users.raw().map(|record| (record.user().uid, record)).collect();
+    let nobody = BTreeMap::new();
+    for candidate in sent {
+        let Some(row) = rows.get_mut(candidate.row) else { continue };
+        if *row != Err(UserError::NotVerified) {
+            continue;
+        }
+        let uid = candidate.record.user().uid;
+        let (had, has) = (before.get(&uid).unwrap_or(&nobody), now.get(&uid).unwrap_or(&nobody));
+        let arrived =
+            candidate.fingers.iter().all(|(finger, print)| has.get(finger) == Some(print.bytes().expose()));
+        // Fingers that were not in the call must still be there.
+        let kept = had
+            .iter()
+            .all(|(finger, bytes)| candidate.fingers.contains_key(finger) || has.get(finger) == Some(bytes));
+        *row = match verify(&candidate.record, read.get(&uid)) {
+            Ok(()) if !(arrived && kept) => {
+                Err(UserError::StoredDifferently { fields: vec![Field::Templates] })
+            }
+            Ok(()) => Ok(candidate.written),
+            Err(error) => Err(error),
+        };
+    }
+}
+
+fn fingers(table: &TemplateTable) -> Fingers {
+    let mut fingers = Fingers::new();
+    for template in table.iter() {
+        let bytes = template.bytes().expose().to_vec();
+        fingers.entry(template.uid).or_default().insert(template.finger, bytes);
+    }
+    fingers
+}

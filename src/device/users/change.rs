@@ -1,0 +1,155 @@
+//! What is to be different about a person, and the record that comes of it.
+
+use super::report::UserError;
+use crate::base::secret::Secret;
+use crate::wire::encoding::NameEncoding;
+use crate::wire::record::UserId;
+use crate::wire::record::user::{Level, TimeZones, UserLayout};
+use crate::wire::record::user_record::{RecordError, UserRecord};
+
+/// What is to be set of one person; what is `None` stays as it is, byte for byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserChange {
+    /// Who.
+    pub user_id: UserId,
+    /// Their name; empty for none.
+    pub name: Option<String>,
+    /// What they type on the device: digits, as many as the device has room for; empty for none.
+    pub password: Option<Secret<String>>,
+    /// What they may do in the device's menu.
+    pub level: Option<Level>,
+    /// Whether they are switched off.
+    pub disabled: Option<bool>,
+    /// Their card, 0 for none.
+    pub card_number: Option<u32>,
+    /// Their access group.
+    pub group: Option<u8>,
+    /// Their access time zones, in the form that the device has.
+    pub time_zones: Option<TimeZones>,
+}
+
+impl UserChange {
+    /// Nothing but the person: creates them without anything, and changes nothing about them.
+    #[must_use]
+    pub fn of(user_id: UserId) -> Self {
+        Self { user_id, ..Self::default() }
+    }
+
+    /// A record of somebody whom the device does not know yet.
+    pub(super) fn create(
+        &self,
+        uid: u16,
+        layout: UserLayout,
+        encoding: NameEncoding,
+    ) -> Result<UserRecord, UserError> {
+        if !self.user_id.is_plausible() {
+            return Err(UserError::UserId);
+        }
+        let blank = UserRecord::blank(layout, uid, &self.user_id).map_err(|_| UserError::UserId)?;
+        self.apply(blank, encoding)
+    }
+
+    /// The record with everything set that is to be set.
+    pub(super) fn apply(&self, record: UserRecord, encoding: NameEncoding) -> Result<UserRecord, UserError> {
+        let mut record = record;
+        if let Some(name) = &self.name {
+            let bytes = encoding.encode(name).map_err(UserError::NameNotEncodable)?;
+            record = record.with_name(&bytes).map_err(too_long(UserError::NameTooLong))?;
+        }
+        if let Some(password) = &self.password {
+            let digits = password.expose().as_bytes();
+            let room = record.layout().password_room();
+            if !digits.iter().all(u8::is_ascii_digit) {
+                return Err(UserError::Password { room });
+            }
+            record = record.with_password(digits).map_err(|_| UserError::Password { room })?;
+        }
+        if let Some(zones) = self.time_zones {
+            record = record.with_time_zones(zones).map_err(|_| UserError::TimeZones)?;
+        }
+        let mut privilege = record.user().privilege;
+        privilege = self.level.map_or(privilege, |level| privilege.with_level(level));
+        privilege = self.disabled.map_or(privilege, |disabled| privilege.with_disabled(disabled));
+        if privilege != record.user().privilege {
+            record = record.with_privilege(privilege);
+        }
+        if let Some(card_number) = self.card_number {
+            record = record.with_card_number(card_number);
+        }
+        if let Some(group) = self.group {
+            record = record.with_group(group);
+        }
+        Ok(record)
+    }
+}
+
+fn too_long(error: fn(usize, usize) -> UserError) -> impl Fn(RecordError) -> UserError {
+    move |cause| match cause {
+        RecordError::TooLong { length, room } => error(length, room),
+        _ => UserError::UserId,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(layout: UserLayout) -> UserRecord {
+        UserRecord::blank(layout, 9, &UserId::from_number(1009)).unwrap()
+    }
+
+    fn named(name: &str) -> UserChange {
+        UserChange { name: Some(name.to_owned()), ..UserChange::default() }
+    }
+
+    #[test]
+    fn a_name_is_encoded_or_refused_and_never_cut() {
+        let gbk = NameEncoding::parse("gbk").unwrap();
+        let applied = named("张伟").apply(record(UserLayout::Compact), gbk).unwrap();
+        assert_eq!(applied.user().name.as_bytes(), [0xd5, 0xc5, 0xce, 0xb0]);
+        let long = named("张伟张").apply(record(UserLayout::Compact), NameEncoding::UTF_8);
+        assert_eq!(long, Err(UserError::NameTooLong(9, 8)));
+        let refused = named("Zoë 😀").apply(record(UserLayout::FULL), gbk);
+        assert!(matches!(refused, Err(UserError::NameNotEncodable(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_password_is_digits_that_fit_and_is_never_printed() {
+        for (layout, good, bad) in
+            [(UserLayout::Compact, "12345", "123456"), (UserLayout::FULL, "12345678", "123456789")]
+        {
+            let change = |digits: &str| UserChange {
+                password: Some(Secret::new(digits.to_owned())),
+                ..UserChange::default()
+            };
+            assert!(change(good).apply(record(layout), NameEncoding::UTF_8).is_ok());
+            assert!(change("").apply(record(layout), NameEncoding::UTF_8).is_ok());
+            for bad in [bad, "12a4", "١٢"] {
+                let error = change(bad).apply(record(layout), NameEncoding::UTF_8).unwrap_err();
+                assert_eq!(error, UserError::Password { room: layout.password_room() });
+                assert!(!format!("{error} {error:?} {:?}", change(bad)).contains(bad));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_set_is_nothing_changed() {
+        for layout in [UserLayout::Compact, UserLayout::FULL] {
+            let before = record(layout).with_privilege(crate::wire::record::user::Privilege(0xa7));
+            let after = UserChange::default().apply(before.clone(), NameEncoding::UTF_8).unwrap();
+            assert_eq!(after, before);
+            let level = UserChange { level: Some(Level::User), ..UserChange::default() };
+            let after = level.apply(before, NameEncoding::UTF_8).unwrap();
+            assert_eq!(after.user().privilege.0, 0xa1, "the other bits stay");
+        }
+    }
+
+    #[test]
+    fn an_id_that_nobody_can_type_is_refused() {
+        for id in [&b""[..], b"a b", b"\xff", b"7\n"] {
+            let change = UserChange::of(UserId::new(id).unwrap());
+            let created = change.create(1, UserLayout::FULL, NameEncoding::UTF_8);
+            assert_eq!(created, Err(UserError::UserId), "{id:?}");
+        }
+    }
+}

@@ -6,6 +6,11 @@
 
 #[path = "peers/harness.rs"]
 mod harness;
+#[path = "peers/journal.rs"]
+mod journal;
+#[allow(dead_code)]
+#[path = "journal/rig.rs"]
+mod rig;
 
 use std::time::{Duration, Instant};
 

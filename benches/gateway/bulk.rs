@@ -14,14 +14,14 @@ use zkgate::wire::clock_word::ClockWord;
 use zkgate::wire::comm_key::CommKey;
 
 use super::support::process::cpu_seconds;
-use super::support::raw::{Raw, Recorder};
+use super::support::raw::{Raw, Recorder, Step};
 use super::support::{Caller, Fleet, Gate, Report, Url, load, median, ms};
 
-const PUNCHES: usize = 100_000;
+pub const PUNCHES: usize = 100_000;
 /// The hidden argument that makes this program read one device's log and tell its own CPU time.
 pub const READ_ONCE: &str = "--read-once";
 
-fn log_of_one(flags: &[&str]) -> Fleet {
+pub fn log_of_one(flags: &[&str]) -> Fleet {
     let punches = PUNCHES.to_string();
     Fleet::start(1, &[&["--punches", &punches, "--users", "500"][..], flags].concat())
 }
@@ -33,6 +33,19 @@ fn connect(device: SocketAddr) -> Session {
 
 fn deadline() -> Deadline {
     Deadline::after(Instant::now(), Duration::from_secs(60))
+}
+
+/// A bare socket with a session on the device, and what a client asks there to have the whole log.
+pub fn bare(device: SocketAddr) -> (Raw, Vec<Step>) {
+    let recorder = Recorder::start(device);
+    let mut recorded = connect(recorder.address);
+    let greeting = recorder.count();
+    read(&mut recorded);
+    drop(recorded);
+    let mut steps = recorder.end();
+    let mut raw = Raw::connect(device);
+    raw.play_all(&steps[1..greeting]);
+    (raw, steps.split_off(greeting))
 }
 
 /// Reads and decodes the log.
@@ -52,19 +65,11 @@ pub fn library(report: &mut Report) {
     for (profile, fragments) in [("tft-big", "65,528"), ("tft-direct-broken", "1,008")] {
         let fleet = log_of_one(&["--profile", profile]);
         let device = fleet.devices[0];
-        let recorder = Recorder::start(device);
-        let mut recorded = connect(recorder.address);
-        let greeting = recorder.count();
-        read(&mut recorded);
-        drop(recorded);
-        let steps = recorder.end();
-
+        let (mut raw, steps) = bare(device);
         let mut session = connect(device);
-        let mut raw = Raw::connect(device);
-        raw.play_all(&steps[1..greeting]);
         let (mut ours, mut bare, mut ratios, mut bytes) = (vec![], vec![], vec![], 0);
         for round in 0..ROUNDS {
-            let frames = raw.frames(&steps[greeting..]);
+            let frames = raw.frames(&steps);
             let mut times = [Duration::ZERO; 2];
             for turn in [round % 2, 1 - round % 2] {
                 let since = Instant::now();

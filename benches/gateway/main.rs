@@ -15,9 +15,12 @@
 
 mod acceptor;
 mod bulk;
+mod feed;
 mod footprint;
 mod isolation;
+mod journal;
 mod latency;
+mod pages;
 mod support;
 mod throughput;
 
@@ -27,7 +30,7 @@ use support::Report;
 type Row = (&'static str, fn(&mut Report));
 
 /// The rows by name, in the order in which they are printed.
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 20] = [
     ("isolation", isolation::dead_neighbours),
     ("back-off", latency::back_off),
     ("latency", latency::warm_call),
@@ -41,6 +44,13 @@ const ROWS: [Row; 13] = [
     ("memory", footprint::memory),
     ("start", footprint::start),
     ("clients", acceptor::idle_clients),
+    ("tail", journal::tail),
+    ("sqlite", journal::into_sqlite),
+    ("postgres", journal::into_postgres),
+    ("hoard", journal::memory),
+    ("feed", feed::punch_to_line),
+    ("pages", pages::pages),
+    ("polling", journal::polling),
 ];
 
 fn main() {

@@ -83,7 +83,7 @@ impl Errand {
         deadline: Deadline,
     ) -> Result<(Option<String>, bool), DeviceError> {
         // A stranger's clock is judged once it is known whose it is.
-        let drift = report.drift.filter(|_| !matches!(report.end, End::Another(_)));
+        let drift = report.drift.filter(|_| !matches!(report.end, End::Another(_) | End::Nameless));
         let Some(drift) = drift else { return Ok((None, false)) };
         let now = civil_now(self.reading.clock.wall(), &self.reading.decoder.zone);
         match self.correction.judge(drift, now.time()) {

@@ -17,6 +17,7 @@ mod postgres_server;
 #[path = "../support/service.rs"]
 mod service;
 
+mod broken;
 mod feed;
 mod gateway;
 mod generated;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use zkgate::simulator::{DeviceHandle, Fault};
 use zkgate::wire::clock_word::{ClockWord, PossibleTime};
 use zkgate::wire::record::UserId;
@@ -24,6 +24,8 @@ pub struct Player<'g> {
     /// Whether the journal has known something of the log since it was cleared last: before that, nobody can know
     /// that something is missing.
     rooted: bool,
+    /// What was said and not so.
+    lie: Option<String>,
     /// What was done and what came of it, for whoever has to find out.
     pub diary: Vec<String>,
 }
@@ -35,7 +37,9 @@ impl<'g> Player<'g> {
             device.set_log_capacity(capacity, 1);
         }
         let serial_number = device.serial_number();
-        let id = add_over(gateway, &device, if script.udp { "udp" } else { "auto" });
+        let transport = if script.udp { "udp" } else { "auto" };
+        let mode = if script.on_demand { "on_demand" } else { "persistent" };
+        let id = add_as(gateway, &device, &json!({ "transport": transport, "mode": mode }));
         let mut truth = Truth::default();
         let log = device.punches();
         truth.grown(&log, log.len());
@@ -48,6 +52,7 @@ impl<'g> Player<'g> {
             truth,
             clears: 0,
             rooted: false,
+            lie: None,
             diary: Vec::new(),
         }
     }
@@ -77,7 +82,8 @@ impl<'g> Player<'g> {
             match answer {
                 Some((200, read)) if read["result"] == "complete" => {
                     self.diary.push(format!("read: {read}"));
-                    return Ok(());
+                    self.see(self.truth.recorded.len());
+                    return self.lie.take().map_or(Ok(()), Err);
                 }
                 answer if began.elapsed() > PATIENCE => {
                     return Err(format!("the log is never read: {answer:?}"));
@@ -89,10 +95,10 @@ impl<'g> Player<'g> {
 
     /// All that can be told about it.
     pub fn story(&self) -> String {
-        let Script { seed, profile, life, udp, capacity, .. } = &self.script;
+        let Script { seed, profile, life, udp, on_demand, capacity, .. } = &self.script;
         let log = self.gateway.log_of(&self.id, 60);
         format!(
-            "device {} ({}), seed {seed}, {profile}, {life:?}, udp {udp}, capacity {capacity:?}\n{}\n{log}",
+            "device {} ({}), seed {seed}, {profile}, {life:?}, udp {udp}, on demand {on_demand}, capacity {capacity:?}\n{}\n{log}",
             self.id,
             self.serial_number,
             self.diary.join("\n"),
@@ -108,7 +114,7 @@ impl<'g> Player<'g> {
                     return "not now".into();
                 }
                 let could = self.device.punch_many(*count);
-                self.truth.grown(&self.device.punches(), could);
+                self.grown(could);
                 return could.to_string();
             }
             Step::Again { user, times } => {
@@ -116,7 +122,9 @@ impl<'g> Player<'g> {
             }
             Step::Reboot(away) => self.device.reboot(*away),
             Step::Drop(how) => self.device.drop_connections(*how),
-            Step::Fault(fault) => self.device.set_fault(Fault::parse(fault).unwrap()),
+            Step::Fault(faults) => {
+                faults.split(' ').for_each(|fault| self.device.set_fault(Fault::parse(fault).unwrap()));
+            }
             Step::Heal => self.device.clear_faults(),
             Step::Clock(seconds) => return self.set_clock(*seconds),
             Step::ClockReset => self.device.set_clock(after_start()),
@@ -138,15 +146,25 @@ impl<'g> Player<'g> {
         let user: UserId = user;
         match self.device.punch(user, state, mode) {
             Some(punch) => {
-                self.truth.grown(&self.device.punches(), 1);
+                self.grown(1);
                 format!("{} at {}", user.to_text(), punch.time.fields())
             }
             None => "the device is disabled".into(),
         }
     }
 
+    /// So much was recorded, and whatever people did meanwhile.
+    fn grown(&mut self, new: usize) {
+        let log = self.device.punches();
+        let new = if self.script.life == Life::Steady { log.len() - self.truth.recorded.len() } else { new };
+        self.truth.grown(&log, new);
+    }
+
     /// Notices that the log was cleared by somebody: the service, when nobody heard its answer.
     fn look(&mut self) {
+        if self.script.life == Life::Steady {
+            return self.grown(0);
+        }
         let clears = self.device.counters().clears;
         if clears > self.clears {
             self.clears = clears;
@@ -202,7 +220,7 @@ impl<'g> Player<'g> {
 
     fn clear_elsewhere(&mut self) -> String {
         self.look();
-        if !self.rooted && !self.prove() || !self.rooted {
+        if !self.rooted && !self.prove() {
             return "not now".into();
         }
         self.device.clear_log();
@@ -237,8 +255,27 @@ impl<'g> Player<'g> {
         if proved {
             self.truth.proved(up_to);
             self.rooted |= up_to > self.truth.begin;
+            self.see(up_to);
         }
         proved
+    }
+
+    /// Whoever was told that the journal has everything finds it there at once.
+    fn see(&mut self, up_to: usize) {
+        let (mut after, mut rows) = (0, 0);
+        while self.is_exact() {
+            let path = format!("/punches?after={after}&limit=1000&device={}", self.id);
+            let Some((200, page)) = self.gateway.ask("GET", &path, None) else { return };
+            rows += page["data"].as_array().unwrap().len();
+            after = page["next_after"].as_u64().unwrap();
+            if !page["more"].as_bool().unwrap() {
+                if rows < up_to {
+                    self.lie =
+                        Some(format!("of {up_to} punches only {rows} were there when all were said to be"));
+                }
+                return;
+            }
+        }
     }
 
     /// What comes is of another second than what was there.
@@ -261,17 +298,14 @@ fn datetime(time: zkgate::wire::clock_word::CivilTime) -> jiff::civil::DateTime 
 
 /// Registers a device.
 pub fn add(gateway: &Gateway, device: &DeviceHandle) -> String {
-    add_over(gateway, device, "auto")
+    add_as(gateway, device, &json!({}))
 }
 
 /// Registers a device, once: whoever was not answered is told that it is there.
-fn add_over(gateway: &Gateway, device: &DeviceHandle, transport: &str) -> String {
+fn add_as(gateway: &Gateway, device: &DeviceHandle, more: &Value) -> String {
     let address = device.address();
-    let body = json!({
-        "ip_address": address.ip().to_string(),
-        "port": address.port(),
-        "transport": transport,
-    });
+    let mut body = json!({ "ip_address": address.ip().to_string(), "port": address.port() });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let made = gateway.until("POST", "/devices", Some(&body), |status, _| matches!(status, 201 | 409));
     let id = if made["id"].is_null() { &made["other_device"] } else { &made["id"] };
     id.as_str().unwrap().to_owned()

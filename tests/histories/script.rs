@@ -35,7 +35,8 @@ pub enum Step {
     },
     Reboot(Duration),
     Drop(How),
-    Fault(String),
+    /// One thing goes wrong, or several at a time.
+    Fault(&'static str),
     Heal,
     /// The clock is set, so many seconds from what it shows.
     Clock(i64),
@@ -57,6 +58,8 @@ pub struct Script {
     pub life: Life,
     /// Over datagrams although it could do otherwise.
     pub udp: bool,
+    /// Its session is made when it is needed.
+    pub on_demand: bool,
     /// What the log holds at the beginning, and at most.
     pub capacity: Option<usize>,
     pub steps: Vec<Step>,
@@ -125,7 +128,10 @@ const FAULTS: [&str; 38] = [
 const COUNTS: [&str; 5] =
     ["lying-counts", "lying-counts:larger*3", "lying-counts:smaller*3", "lying-size-word*2", "no-buffer*2"];
 const DATAGRAMS: [&str; 4] = ["udp-drop:15", "udp-duplicate", "udp-reorder", "udp-drop:40@chunk*6"];
-const NEWS: [&str; 7] = [
+/// Somebody punches in the moment of a request.
+const PEOPLE: [&str; 5] =
+    ["punch@sizes*2", "punch@prepare*2", "punch:after@prepare*2", "punch@chunk*2", "punch:after@free*1"];
+const NEWS: [&str; 10] = [
     "event-lost",
     "event-lost*2",
     "event-twice",
@@ -133,6 +139,9 @@ const NEWS: [&str; 7] = [
     "event-abbreviated",
     "event-batch:3",
     "event-garbage*1",
+    "event-late:250ms event-abbreviated",
+    "event-late:150ms event-twice event-abbreviated",
+    "event-lost*1 delay:120ms@chunk",
 ];
 
 impl Script {
@@ -152,6 +161,7 @@ impl Script {
             profile,
             life,
             udp: datagrams_only || (can_both && rng.u8(0..5) == 0),
+            on_demand: rng.u8(0..10) == 0,
             capacity,
             steps: Vec::new(),
         };
@@ -164,13 +174,14 @@ impl Script {
     fn add(&mut self, rng: &mut Rng) {
         let step = match rng.u8(0..100) {
             0..36 => Step::Punch { user: rng.usize(0..USERS), state: rng.u8(0..6), mode: rng.u8(0..4) },
+            36 if self.life == Life::Steady => Step::Crowd(rng.usize(500..2500)),
             36..42 => Step::Crowd(rng.usize(2..40)),
             42..50 => Step::Again { user: rng.usize(0..USERS), times: rng.usize(2..5) },
             50..55 => Step::Reboot(Duration::from_millis(rng.u64(20..400))),
             55..60 => Step::Drop(if rng.bool() { How::Fin } else { How::Rst }),
             60..74 => {
                 let fault = self.fault(rng);
-                self.steps.push(Step::Fault(fault.into()));
+                self.steps.push(Step::Fault(fault));
                 // While it lasts, something happens.
                 self.steps.push(Step::Pause(Duration::from_millis(rng.u64(0..60))));
                 self.steps.push(Step::Punch { user: rng.usize(0..USERS), state: 0, mode: 1 });
@@ -209,6 +220,7 @@ impl Script {
             0..5 => rng.choice(FAULTS).unwrap(),
             5 => rng.choice(COUNTS).unwrap(),
             6 if self.udp => rng.choice(DATAGRAMS).unwrap(),
+            7 if self.life == Life::Steady => rng.choice(PEOPLE).unwrap(),
             _ => rng.choice(NEWS).unwrap(),
         }
     }

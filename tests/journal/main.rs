@@ -13,6 +13,8 @@ mod keeping;
 mod live;
 mod logs;
 mod pauses;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod rig;
 mod schedule;
 mod storage;

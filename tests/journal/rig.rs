@@ -11,6 +11,7 @@ use zkgate::base::clock::Clock;
 use zkgate::base::deadline::Deadline;
 use zkgate::base::ids::DeviceId;
 use zkgate::base::liveness::Liveness;
+use zkgate::base::secret::Secret;
 use zkgate::device::{SessionSettings, Target};
 use zkgate::journal::civil::{civil_now, millis, moment, possible, zone_of};
 use zkgate::journal::correction::Correction;
@@ -90,6 +91,8 @@ pub(crate) struct Setup {
     pub(crate) timezone: Option<String>,
     /// What is set for each device before the start.
     pub(crate) device: Option<DeviceSettings>,
+    /// The database of the journal, if it is not the embedded one.
+    pub(crate) postgres: Option<String>,
     /// Further addresses at which the first device answers, each with a record of its own.
     pub(crate) addresses: Vec<SocketAddr>,
 }
@@ -120,6 +123,7 @@ impl Default for Setup {
             mode: SessionMode::Persistent,
             timezone: None,
             device: None,
+            postgres: None,
             addresses: Vec::new(),
         }
     }
@@ -196,7 +200,11 @@ impl Rig {
             ..StoreSettings::new(site.state.path(), Place::Sqlite)
         };
         let store = Store::open(settings, Arc::clone(&time), &liveness).unwrap();
-        let journal = JournalSettings { state_dir: site.state.path().to_owned(), postgres: None, queue: 256 };
+        let journal = JournalSettings {
+            state_dir: site.state.path().to_owned(),
+            postgres: setup.postgres.clone().map(Secret::new),
+            queue: 256,
+        };
         let journal = Journal::open(&journal, Arc::clone(&time), &liveness).unwrap();
         let handles = site.simulator.devices();
         if store.devices().iter().count() == 0 {

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// A running server.
 pub struct Cluster {
     dir: PathBuf,
+    settings: &'static [&'static str],
     server: Mutex<Option<Child>>,
     databases: AtomicU32,
     /// Its standard input closes when this process ends, and then it clears away what is left.
@@ -33,8 +34,13 @@ pub fn shared() -> &'static Cluster {
 }
 
 impl Cluster {
-    /// Makes and starts a server.
+    /// Makes and starts a server that would rather be quick than outlive a power cut.
     pub fn start() -> Self {
+        Self::start_with(&["fsync=off", "shared_buffers=16MB", "autovacuum=off", "max_connections=60"])
+    }
+
+    /// Makes and starts a server with these settings.
+    pub fn start_with(settings: &'static [&'static str]) -> Self {
         // initdb takes seconds, a copy of what it made does not.
         static TEMPLATE: OnceLock<(PathBuf, Child)> = OnceLock::new();
         let (template, _) = TEMPLATE.get_or_init(|| {
@@ -57,7 +63,7 @@ impl Cluster {
         let (dir, janitor) = directory();
         let copied = Command::new("cp").arg("-a").arg(template.join("data")).arg(&dir).status().unwrap();
         assert!(copied.success());
-        let cluster = Self { dir, server: Mutex::new(None), databases: AtomicU32::new(0), janitor };
+        let cluster = Self { dir, settings, server: Mutex::new(None), databases: AtomicU32::new(0), janitor };
         cluster.resume();
         cluster
     }
@@ -70,8 +76,8 @@ impl Cluster {
             .arg(self.dir.join("data"))
             .arg("-k")
             .arg(&self.dir)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"])
-            .args(["-c", "autovacuum=off", "-c", "max_connections=60"])
+            .args(["-c", "listen_addresses="])
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -222,20 +228,25 @@ fn command(program: &str, dir: &Path) -> Command {
     command
 }
 
+/// Whether there is a PostgreSQL on this machine.
+pub fn is_installed() -> bool {
+    find("postgres").is_some()
+}
+
 fn installed(program: &str) -> PathBuf {
+    find(program).unwrap_or_else(|| {
+        panic!("{program} is not installed: these tests need PostgreSQL (Debian: apt-get install postgresql)")
+    })
+}
+
+fn find(program: &str) -> Option<PathBuf> {
     let mut homes: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
         .unwrap_or_default();
     homes.sort();
     let path = std::env::var_os("PATH").unwrap_or_default();
     homes.extend(std::env::split_paths(&path));
-    homes.into_iter().map(|home| home.join(program)).find(|candidate| candidate.is_file()).unwrap_or_else(
-        || {
-            panic!(
-                "{program} is not installed: these tests need PostgreSQL (Debian: apt-get install postgresql)"
-            )
-        },
-    )
+    homes.into_iter().map(|home| home.join(program)).find(|candidate| candidate.is_file())
 }
 
 fn children(parent: Pid) -> Vec<Pid> {

@@ -16,6 +16,18 @@ impl Url {
         Self(format!("GET {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {TOKEN}\r\n\r\n").into_bytes())
     }
 
+    /// One with a body as well.
+    pub fn post(path: &str, body: &str) -> Self {
+        let length = body.len();
+        Self(
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {TOKEN}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            )
+            .into_bytes(),
+        )
+    }
+
     /// A request without.
     pub fn open(path: &str) -> Self {
         Self(format!("GET {path} HTTP/1.1\r\nHost: b\r\n\r\n").into_bytes())

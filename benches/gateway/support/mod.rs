@@ -1,7 +1,10 @@
 //! What the rows share: the table, the figures' arithmetic, processes, HTTP clients and a bare socket to a device.
 
+pub mod bare;
 pub mod http;
 pub mod load;
+#[path = "../../../tests/support/postgres.rs"]
+pub mod postgres;
 pub mod process;
 pub mod raw;
 
@@ -34,6 +37,11 @@ impl Report {
     /// A row with a figure that should not be smaller than the bar.
     pub fn at_least(&mut self, what: &str, figure: f64, bar: f64, unit: &str) {
         self.row(what, figure, &format!("≥ {}", shown(bar, unit)), figure >= bar, unit);
+    }
+
+    /// A row that has no bar.
+    pub fn figure(&self, what: &str, figure: f64, unit: &str) {
+        println!("{what:<66} | {:>12} | {:>12} |", shown(figure, unit), "-");
     }
 
     /// What stands behind the last rows, for whoever wants to know.

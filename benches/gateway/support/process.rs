@@ -73,10 +73,16 @@ impl Fleet {
 
     /// Gives an order (see the simulator's control) and waits until it is carried out.
     pub fn order(&mut self, order: &str) {
+        self.ask(order);
+    }
+
+    /// The same, giving the answer.
+    pub fn ask(&mut self, order: &str) -> serde_json::Value {
         self.control.get_mut().write_all(format!("{order}\n").as_bytes()).unwrap();
         let mut answer = String::new();
         self.control.read_line(&mut answer).unwrap();
         assert!(answer.contains("\"ok\""), "{order}: {answer}");
+        serde_json::from_str::<serde_json::Value>(&answer).unwrap()["ok"].take()
     }
 }
 
@@ -84,7 +90,7 @@ impl Fleet {
 pub struct Gate {
     process: Owned,
     pub address: SocketAddr,
-    _state: TempDir,
+    pub state: TempDir,
 }
 
 impl Gate {
@@ -101,7 +107,7 @@ impl Gate {
         let since = Instant::now();
         let mut process = serve(state.path(), address);
         drain(process.stderr.take().unwrap());
-        let gate = Self { process: Owned(process), address, _state: state };
+        let gate = Self { process: Owned(process), address, state };
         let health = Url::open("/healthz");
         loop {
             let answer = Http::connect(address).and_then(|mut http| http.exchange(&health));
@@ -138,6 +144,11 @@ impl Gate {
 
     pub fn threads(&self) -> f64 {
         self.status("Threads:")
+    }
+
+    /// The most memory that was ever resident, in MB (2^20 bytes).
+    pub fn peak(&self) -> f64 {
+        self.status("VmHWM:") / 1024.0
     }
 
     /// CPU seconds used so far, user and system.
@@ -184,6 +195,13 @@ pub fn prepare(devices: &[SocketAddr]) -> TempDir {
     assert!(tell.iter().take(devices.len()).all(|created| created), "a device could not be stored");
     store.close(deadline).expect("the store closes");
     state
+}
+
+/// The settings that the service of this state directory will have.
+pub fn configure(state: &TempDir, text: &str) {
+    let path = settings(state.path());
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn new_device(address: SocketAddr) -> NewDevice {

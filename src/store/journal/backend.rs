@@ -30,7 +30,7 @@ pub trait Backend: Send {
     /// The cursor of a terminal; `None` when nothing is known of it.
     fn cursor(&mut self, serial_number: &str) -> Result<Option<Cursor>, StoreError>;
 
-    /// The largest sequence number that is kept; 0 for an empty journal.
+    /// The largest sequence number that was given, also when its row is deleted since; 0 when none was.
     fn head(&mut self) -> Result<u64, StoreError>;
 
     /// One page of rows.
@@ -41,7 +41,8 @@ pub trait Backend: Send {
 
     /// Deletes at most `limit` rows that came before `received_before` (milliseconds since 1970), are not above
     /// `up_to`, and are certainly not in a device's log any more: the terminal's pass is complete and did not meet
-    /// them. Gives how many.
+    /// them. Gives how many. One call looks at a bounded number of rows, and the next one goes on from there: none
+    /// deleted is no promise that there are none.
     fn purge(&mut self, received_before: i64, up_to: u64, limit: u32) -> Result<u64, StoreError>;
 
     // --- gaps and quarantine -----------------------------------------------------------------------------------

@@ -169,8 +169,7 @@ pub enum LivePlacement {
 #[must_use]
 pub fn spots_to_look_at(records: &[Record], newest: Option<ClockWord>) -> Vec<Spot> {
     let Some(newest) = newest else { return Vec::new() };
-    let mut spots: Vec<Spot> =
-        records.iter().filter(|r| r.time <= newest).map(|record| (record.time, record.person)).collect();
+    let mut spots: Vec<Spot> = records.iter().filter(|record| record.time <= newest).map(spot_of).collect();
     spots.sort_unstable();
     spots.dedup();
     spots
@@ -180,43 +179,30 @@ pub fn spots_to_look_at(records: &[Record], newest: Option<ClockWord>) -> Vec<Sp
 /// result has one placement per record.
 #[must_use]
 pub fn place_log(records: &[Record], present: &HashMap<Spot, Vec<Present>>, pass: u64) -> Vec<Placement> {
-    let mut placed: Vec<Option<Placement>> = vec![None; records.len()];
-    // First those that are exactly a row, then those that complete one, so that no record takes another's row.
-    let mut spots: HashMap<Spot, Vec<Present>> = HashMap::new();
-    for (index, record) in records.iter().enumerate() {
-        let spot = (record.time, record.person);
-        let Some(known) = present.get(&spot) else { continue };
-        let rows = spots.entry(spot).or_insert_with(|| known.clone());
-        let exact = rows
-            .iter_mut()
-            .filter(|row| row.pass != pass && row.pass != 0 && equal(row, record))
-            .min_by_key(|row| row.ordinal);
-        let here = match exact {
-            Some(row) => {
-                row.pass = pass;
-                Some(Placement::Met { seq: row.seq })
+    // Spots have nothing to do with each other; at each, the order of the log counts.
+    let mut sorted: Vec<(usize, &Record)> = records.iter().enumerate().collect();
+    sorted.sort_by_key(|(_, record)| spot_of(record));
+    let mut placed: Vec<(usize, Placement)> = Vec::with_capacity(records.len());
+    let (mut rows, mut left) = (Vec::new(), Vec::new());
+    for here in sorted.chunk_by(|(_, one), (_, next)| spot_of(one) == spot_of(next)) {
+        let known = here.first().and_then(|(_, record)| present.get(&spot_of(record)));
+        rows.clear();
+        rows.extend_from_slice(known.map_or(&[], Vec::as_slice));
+        left.clear();
+        // First those that are a row or say what one says, so that no record takes another's row.
+        for &(index, record) in here {
+            match meet(&mut rows, record, pass) {
+                Some(placement) => placed.push((index, placement)),
+                None => left.push((index, record)),
             }
-            None => complete(rows, record, pass, |row| says_the_same(row, record)),
-        };
-        if let Some(slot) = placed.get_mut(index) {
-            *slot = here;
+        }
+        for &(index, record) in &left {
+            let placement = complete(&mut rows, record, pass, |_| true);
+            placed.push((index, placement.unwrap_or_else(|| add(&mut rows, record, pass))));
         }
     }
-    let mut placements = Vec::with_capacity(records.len());
-    for (record, placement) in records.iter().zip(placed) {
-        let rows = spots.entry((record.time, record.person));
-        let placement = placement.unwrap_or_else(|| {
-            let rows = rows.or_default();
-            complete(rows, record, pass, |_| true).unwrap_or_else(|| {
-                let ordinal = next_ordinal(rows, record);
-                let Record { punch_state, verify_mode, work_code, .. } = *record;
-                rows.push(Present { seq: 0, punch_state, verify_mode, work_code, ordinal, pass });
-                Placement::New { ordinal }
-            })
-        });
-        placements.push(placement);
-    }
-    placements
+    placed.sort_unstable_by_key(|(index, _)| *index);
+    placed.into_iter().map(|(_, placement)| placement).collect()
 }
 
 /// Places one live event among the rows of its spot.
@@ -268,6 +254,33 @@ fn says_the_same(row: &Present, record: &Record) -> bool {
     let mode = row.verify_mode == record.verify_mode
         || (short && row.verify_mode & 0b11 == record.verify_mode & 0b11);
     state && mode
+}
+
+const fn spot_of(record: &Record) -> Spot {
+    (record.time, record.person)
+}
+
+/// Lets a record be the row that it is exactly, or complete one that says the same.
+fn meet(rows: &mut [Present], record: &Record, pass: u64) -> Option<Placement> {
+    let exact = rows
+        .iter_mut()
+        .filter(|row| row.pass != pass && row.pass != 0 && equal(row, record))
+        .min_by_key(|row| row.ordinal);
+    match exact {
+        Some(row) => {
+            row.pass = pass;
+            Some(Placement::Met { seq: row.seq })
+        }
+        None => complete(rows, record, pass, |row| says_the_same(row, record)),
+    }
+}
+
+/// Lets a record be a new row.
+fn add(rows: &mut Vec<Present>, record: &Record, pass: u64) -> Placement {
+    let ordinal = next_ordinal(rows, record);
+    let Record { punch_state, verify_mode, work_code, .. } = *record;
+    rows.push(Present { seq: 0, punch_state, verify_mode, work_code, ordinal, pass });
+    Placement::New { ordinal }
 }
 
 /// Lets a record complete a live row that fits.

@@ -28,8 +28,9 @@ pub(super) fn count_new(placements: &[Placement]) -> u64 {
 
 /// New rows get the numbers after `last`.
 pub(super) fn plan_log<'b>(batch: &'b LogBatch, placements: &[Placement], last: u64) -> LogPlan<'b> {
+    let rows = Vec::with_capacity(count_new(placements) as usize);
     let mut plan =
-        LogPlan { met: vec![], completed: vec![], rows: vec![], seqs: Vec::with_capacity(placements.len()) };
+        LogPlan { met: vec![], completed: vec![], rows, seqs: Vec::with_capacity(placements.len()) };
     let mut last = last;
     for (record, placement) in batch.records.iter().zip(placements) {
         plan.seqs.push(match *placement {

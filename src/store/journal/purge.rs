@@ -14,16 +14,45 @@ pub(super) struct Round {
     pub(super) up_to: u64,
 }
 
+/// What one call looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Looked {
+    /// How many rows.
+    pub(super) count: i64,
+    /// The last of them.
+    pub(super) last: u64,
+    /// When the latest of them came; rows behind it did not come earlier.
+    pub(super) latest: i64,
+}
+
 impl Round {
-    /// Where the next call begins after one that looked at `looked` rows up to `last` and deleted `deleted` of at
-    /// most `limit`.
-    pub(super) fn next(self, looked: i64, last: u64, deleted: u64, limit: u32) -> Self {
-        if deleted >= u64::from(limit) {
+    /// Where the next call begins after one that found `found` of at most `limit` rows to delete.
+    pub(super) fn next(self, looked: Looked, received_before: i64, found: u64, limit: u32) -> Self {
+        if found >= u64::from(limit) {
             self
-        } else if looked < LOOK {
+        } else if looked.count < LOOK || looked.latest >= received_before {
             Self::default()
         } else {
-            Self { up_to: last }
+            Self { up_to: looked.last }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_goes_on_behind_what_stays_and_begins_again_at_what_is_too_new() {
+        let round = Round { up_to: 7 };
+        let looked = |count, latest| Looked { count, last: 9, latest };
+        for (name, looked, found, next) in [
+            ("there may be more to delete among them", looked(LOOK, 10), 5, 7),
+            ("all of these stay", looked(LOOK, 10), 4, 9),
+            ("there are no more rows", looked(LOOK - 1, 10), 4, 0),
+            ("the others are too new", looked(LOOK, 20), 0, 0),
+        ] {
+            assert_eq!(round.next(looked, 20, found, 5).up_to, next, "{name}");
         }
     }
 }

@@ -45,9 +45,10 @@ struct Postgres {
 const LEDGER: Ledger = Ledger { table: "zkgate.journal_migration", steps: migrate::JOURNAL_POSTGRES };
 /// How long to wait for a connection; callers keep their own deadlines.
 const NO_HURRY: Duration = Duration::from_secs(60);
-/// A journal is searched by its indexes only. A server that has no statistics of it yet might think that reading
-/// all of it is cheaper, or that so much work is worth compiling.
-const MANNERS: &str = "set local enable_seqscan = off; set local jit = off";
+/// A journal is searched by its indexes only, in their order. A server that has no statistics of it yet might think
+/// that reading all of it, or sorting, is cheaper, or that so much work is worth compiling.
+const MANNERS: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off; \
+     set local enable_sort = off; set local jit = off";
 
 pub(super) fn open(url: &Secret<String>) -> Result<Opened, StoreError> {
     let link = Link::new(url)?;

@@ -4,7 +4,7 @@ use postgres::Transaction;
 
 use crate::store::error::StoreError;
 use crate::store::journal::columns::{number, signed};
-use crate::store::journal::purge::{LOOK, READ_CEILING, Round};
+use crate::store::journal::purge::{LOOK, Looked, READ_CEILING, Round};
 use crate::store::postgres::failed;
 
 pub(super) fn purge(
@@ -17,19 +17,25 @@ pub(super) fn purge(
     let from = signed(round.up_to);
     let row = transaction
         .query_one(
-            "select count(*), coalesce(max(seq), 0) from \
-             (select seq from zkgate.punch where seq > $1 and seq <= $2 order by seq limit $3) s",
+            "select count(*), coalesce(max(seq), 0), coalesce(max(received_at), 0) from \
+             (select seq, received_at from zkgate.punch where seq > $1 and seq <= $2 order by seq limit $3) s",
             &[&from, &signed(up_to), &LOOK],
         )
         .map_err(failed)?;
-    let (looked, last): (i64, i64) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    let last: i64 = row.try_get(1).map_err(failed)?;
+    let looked = Looked {
+        count: row.try_get(0).map_err(failed)?,
+        last: number("seq", last)?,
+        latest: row.try_get(2).map_err(failed)?,
+    };
     let gone = "p.received_at < $1 and t.complete and p.pass < t.pass \
          and (p.pass > 0 or p.received_at < t.verified_at - $2)";
     let found = transaction
         .query(
             &format!(
-                "select p.seq, p.terminal from zkgate.punch p join zkgate.terminal t on t.id = p.terminal \
-                 where p.seq > $3 and p.seq <= $4 and {gone} order by p.seq limit $5"
+                "select p.seq, p.terminal from (select seq, terminal, pass, received_at from zkgate.punch \
+                 where seq > $3 and seq <= $4 order by seq offset 0) p \
+                 join zkgate.terminal t on t.id = p.terminal where {gone} limit $5"
             ),
             &[&received_before, &READ_CEILING, &from, &last, &i64::from(limit)],
         )
@@ -60,6 +66,5 @@ pub(super) fn purge(
         )
         .map_err(failed)?;
     // Whether there may be more is a matter of what was found.
-    let next = round.next(looked, number("last_seq", last)?, seqs.len() as u64, limit);
-    Ok((deleted, next))
+    Ok((deleted, round.next(looked, received_before, seqs.len() as u64, limit)))
 }

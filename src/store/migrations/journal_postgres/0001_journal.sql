@@ -36,7 +36,7 @@ create table zkgate.terminal (
 );
 
 -- Every punch once. `person` is what identifies, `user_id` who that is, as far as it is known. Every whole read of a
--- log changes `pass` in each of its rows; the room left in each page lets that touch no index.
+-- log changes `pass` in each of its rows; half of each page is left free, so that this touches no index.
 create table zkgate.punch (
     seq         bigint   primary key,
     terminal    integer  not null,
@@ -53,7 +53,7 @@ create table zkgate.punch (
     device_id   text     collate "C" not null,
     person      text     collate "C" not null,
     user_id     text     collate "C"
-) with (fillfactor = 90);
+) with (fillfactor = 50);
 
 create unique index punch_identity
     on zkgate.punch (terminal, time, person, punch_state, verify_mode, coalesce(work_code, -1), ordinal);

@@ -205,3 +205,21 @@ fn a_crowd_that_punches_at_once_is_told_in_a_few_packets_and_recorded_once_each(
     rig.read(0);
     rig.has_all_of(0);
 }
+
+#[test]
+fn a_flood_of_news_loses_and_doubles_nothing_though_most_of_it_finds_no_room() {
+    let (_site, rig) = one_of(Config { users: 300, punches: 100, ..Config::default() }, &Setup::default());
+    rig.settled(0);
+    let device = rig.device(0);
+    // Of each person several in one second, equal in everything.
+    crowd(device, 3000);
+    crowd(device, 3000);
+    until("the news was taken", || rig.count() > 100);
+    rig.read(0);
+    rig.settled(0);
+    rig.read(0);
+    rig.has_all_of(0);
+    rig.read_everything(0);
+    rig.has_all_of(0);
+    assert!(rig.quarantined(false).is_empty() && rig.gaps(0).is_empty());
+}

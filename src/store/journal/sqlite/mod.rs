@@ -36,6 +36,9 @@ struct Sqlite {
 /// Memory for pages of the file, in KiB: what the ends of all indexes need while rows are added.
 const WRITER_CACHE: i64 = 16 * 1024;
 const READER_CACHE: i64 = 8 * 1024;
+/// Pages that are appended to the side file before they are taken into the file itself, 16 MB of them: a log that
+/// comes in touches the same pages of the indexes in every batch, and each is to be written once.
+const AUTO_CHECKPOINT: i64 = 4000;
 /// How many bytes there has to be room for before all is well again: what a batch of the log may take.
 const ROOM: i64 = 1024 * 1024;
 /// Prepared statements that are kept.
@@ -49,6 +52,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
         Ok(Sqlite { connection, purge: Round::default() })
     };
     let writer = connection(WRITER_CACHE)?;
+    writer.connection.pragma_update(None, "wal_autocheckpoint", AUTO_CHECKPOINT).map_err(failed)?;
     let reader = connection(READER_CACHE)?;
     reader.connection.pragma_update(None, "query_only", true).map_err(failed)?;
     Ok(Opened {

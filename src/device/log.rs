@@ -54,11 +54,27 @@ impl Session {
     /// # Errors
     /// [`DeviceError`]; no records in spite of a count above 0 is an error too.
     pub fn open_log(&mut self, count: Option<u32>, deadline: Deadline) -> Result<OpenLog, DeviceError> {
+        self.open(count, false, deadline)
+    }
+
+    /// The same for a log that had records when it was seen last. Many a device says "error" for "empty", and not
+    /// every device counts: here that is believed only when another form of asking gets no more.
+    ///
+    /// # Errors
+    /// [`DeviceError`], as [`Session::open_log`].
+    pub fn open_known_log(&mut self, count: Option<u32>, deadline: Deadline) -> Result<OpenLog, DeviceError> {
+        self.open(count, true, deadline)
+    }
+
+    fn open(&mut self, count: Option<u32>, known: bool, deadline: Deadline) -> Result<OpenLog, DeviceError> {
         let session = self.link.line().session();
         self.tenancy = Tenancy::default();
-        let read = BulkRead::new(Table::ATTENDANCE, self.method, count, self.manners(), Instant::now())
+        let mut read = BulkRead::new(Table::ATTENDANCE, self.method, count, self.manners(), Instant::now())
             .in_session(session)
             .stopping_when_prepared();
+        if known {
+            read = read.doubting_emptiness();
+        }
         let bulk = match self.link.converse_with(read, deadline) {
             Ok((bulk, _)) => bulk,
             Err((error, read)) => return Err(cut_off(error, read.progress())),

@@ -260,30 +260,6 @@ fn pyzk_sees_what_we_wrote_and_we_see_what_pyzk_wrote() {
     }
 }
 
-#[test]
-fn a_finger_is_enrolled_for_pyzk() {
-    let mut pyzk = Peer::python();
-    for (profile, carrier) in [(Profile::Tft, Tcp), (Profile::Tft, Udp)] {
-        let row = format!("{profile} over {}", carrier.name());
-        let (_simulator, device) = device(profile, 0, Config::default());
-        let user = device.users().remove(9);
-        let with = json!({ "uid": user.uid, "finger": 4, "user_id": user.user_id.to_text() });
-        pyzk.begin(&json!({ "do": "enroll", "at": at(device.address(), carrier, 0), "with": with }));
-        for _ in 0..3 {
-            // It loses an event that comes while it is not listening, and people are slow.
-            let acknowledged = device.counters().event_acks;
-            wait_until("a finger is enrolled", || device.place_finger(100));
-            wait_until("pyzk has heard of it", || device.counters().event_acks >= acknowledged + 2);
-        }
-        assert_eq!(pyzk.end(), Ok(json!(true)), "{row}");
-        let enrolled = device.templates().into_iter().find(|t| (t.0, t.1) == (user.uid, 4)).expect(&row);
-        let mut session = session_with(&device, carrier, 0);
-        let known = session.user(&user.user_id, deadline()).unwrap().unwrap();
-        assert_eq!(*session.template(&known, 4, deadline()).unwrap().unwrap().expose(), enrolled.3, "{row}");
-        session.exit();
-    }
-}
-
 fn template_in_pyzk((uid, finger, valid, bytes): (u16, u8, u8, Vec<u8>)) -> Value {
     json!({ "uid": uid, "finger": finger, "valid": valid, "bytes": hex(&bytes) })
 }

@@ -93,11 +93,6 @@ def delete_template(device, uid, finger):
     return device.delete_user_template(uid=uid, temp_id=finger)
 
 
-def enroll(device, uid, finger, user_id):
-    device.get_users()
-    return device.enroll_user(uid=uid, temp_id=finger, user_id=user_id)
-
-
 def passwords(device):
     return [{"user_id": each.user_id, "password": each.password, "group": each.group_id} for each in device.get_users()]
 
@@ -126,7 +121,6 @@ ORDERS = [
     set_time,
     set_user,
     delete_user,
-    enroll,
     passwords,
     templates,
     one_template,

@@ -35,17 +35,17 @@ enum Place {
 const WORD: u32 = 4;
 
 impl Body {
-    /// Opens the log. `doubt_emptiness`: it had records, and the device's count does not tell whether it still has.
+    /// Opens the log. `uncounted`: it had records, and the device's count does not tell whether it still has.
     pub(super) fn open(
         session: &mut Session,
         count: Option<u32>,
-        doubt_emptiness: bool,
+        uncounted: bool,
         latest: ClockWord,
         deadline: Deadline,
     ) -> Result<Self, DeviceError> {
-        let opened = match doubt_emptiness {
+        let opened = match uncounted {
             false => session.open_log(count, deadline)?,
-            true => session.open_known_log(count, deadline)?,
+            true => session.open_uncounted_log(count, deadline)?,
         };
         let (place, layout, fetched) = match opened {
             OpenLog::Empty => (Place::Memory(PunchTable::default()), None, 0),

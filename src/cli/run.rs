@@ -1,17 +1,20 @@
 //! Where the command line hands over to the app: the bodies of `serve`, `demo` and `simulate`.
 
 use std::net::TcpListener;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
 use super::arguments::{Demo, Simulate};
 use super::{Exit, fixed_numbers, print};
 use crate::app::App;
+use crate::base::threads::{SMALL_STACK, spawn};
 use crate::config::{Environment, Flags, Settings, Sources};
 use crate::ops::signals::Signals;
 use crate::ops::systemd;
 use crate::ops::watchdog::Watchdog;
-use crate::simulator::{Config, Fault, Profile, Simulator, control};
+use crate::simulator::{Config, DeviceHandle, Fault, Profile, Simulator, control};
 use crate::wire::comm_key::CommKey;
 
 /// Runs the service until it is told to stop.
@@ -75,8 +78,32 @@ fn demonstrate(demo: &Demo, directory: &std::path::Path) -> Exit {
             return failed(&error);
         }
     }
+    let (leave, left) = bounded(0);
+    let people = match populate(simulator.devices().to_vec(), left) {
+        Ok(people) => people,
+        Err(error) => return failed(&error),
+    };
     print(&invitation(&app, demo.devices));
-    until_told(app, &told)
+    let exit = until_told(app, &told);
+    drop::<Sender<()>>(leave);
+    // They leave at once.
+    let _ = people.join();
+    exit
+}
+
+/// Somebody stands before one of the devices every few seconds, for the demonstration to have something to tell.
+fn populate(devices: Vec<DeviceHandle>, left: Receiver<()>) -> std::io::Result<JoinHandle<()>> {
+    spawn("people", SMALL_STACK, move || {
+        while left.recv_timeout(Duration::from_millis(fastrand::u64(1000..4000)))
+            == Err(RecvTimeoutError::Timeout)
+        {
+            let Some(device) = fastrand::choice(&devices) else { return };
+            if let Some(user) = fastrand::choice(device.users()) {
+                // Nobody can punch at a disabled device.
+                let _ = device.punch(user.user_id, fastrand::u8(0..2), 1);
+            }
+        }
+    })
 }
 
 /// What to try.
@@ -95,6 +122,8 @@ fn invitation(app: &App, devices: u16) -> String {
         ask("/api/v1/devices/2/users"),
         ask("/api/v1/devices/3/attendance"),
         ask("/api/v1/connections"),
+        ask("/api/v1/punches?after=1499"),
+        ask("/api/v1/punches/stream").replace("curl -s", "curl -sN"),
         "\n".to_owned(),
     ]
     .concat()

@@ -100,7 +100,7 @@ impl Session {
         match begun {
             Ok(()) => Ok(enrolling),
             Err(error) if error.keeps_session() => {
-                enrolling.end(self, deadline)?;
+                self.end_whatever(enrolling, deadline)?;
                 Err(error)
             }
             Err(error) => Err(error),
@@ -127,8 +127,20 @@ impl Session {
         match done {
             Err(error) if !error.keeps_session() => Err(error),
             done => {
-                enrolling.end(self, deadline)?;
+                self.end_whatever(enrolling, deadline)?;
                 done
+            }
+        }
+    }
+
+    /// Ends an enrolment of which something else is to be told than how that went. What the device refuses is
+    /// mended by the next session, if by anything.
+    fn end_whatever(&mut self, enrolling: Enrolling, deadline: Deadline) -> Result<(), DeviceError> {
+        match enrolling.end(self, deadline) {
+            Err(error) if !error.keeps_session() => Err(error),
+            refused => {
+                self.doubtful |= refused.is_err();
+                Ok(())
             }
         }
     }

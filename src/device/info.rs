@@ -4,6 +4,7 @@ use super::error::DeviceError;
 use super::session::Session;
 use crate::base::deadline::Deadline;
 use crate::dialog::Request;
+use crate::dialog::hello::SERIAL_NUMBER;
 use crate::wire::command::Command;
 use crate::wire::option;
 use crate::wire::sizes::FreeSizes;
@@ -39,7 +40,7 @@ impl Session {
     /// [`DeviceError`] when the session fails; a refused command only leaves its field empty.
     pub fn info(&mut self, deadline: Deadline) -> Result<Info, DeviceError> {
         Ok(Info {
-            serial_number: self.option("~SerialNumber", deadline)?,
+            serial_number: self.option(SERIAL_NUMBER, deadline)?,
             device_name: self.option("~DeviceName", deadline)?,
             firmware_version: self.firmware_version(deadline)?,
             platform: self.option("~Platform", deadline)?,

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::error::{DeviceError, Fault, Reached};
 use super::punches::cut_off;
 use super::session::Session;
+use super::users::Pause;
 use crate::base::deadline::Deadline;
 use crate::dialog::bulk_read::{self, Buffer, BulkRead, Method};
 use crate::dialog::{Phase, Request};
@@ -53,11 +54,27 @@ impl Session {
     /// # Errors
     /// [`DeviceError`]; no records in spite of a count above 0 is an error too.
     pub fn open_log(&mut self, count: Option<u32>, deadline: Deadline) -> Result<OpenLog, DeviceError> {
+        self.open(count, false, deadline)
+    }
+
+    /// The same for a log that had records when it was seen last. Many a device says "error" for "empty", and not
+    /// every device counts: here that is believed only when another form of asking gets no more.
+    ///
+    /// # Errors
+    /// [`DeviceError`], as [`Session::open_log`].
+    pub fn open_known_log(&mut self, count: Option<u32>, deadline: Deadline) -> Result<OpenLog, DeviceError> {
+        self.open(count, true, deadline)
+    }
+
+    fn open(&mut self, count: Option<u32>, known: bool, deadline: Deadline) -> Result<OpenLog, DeviceError> {
         let session = self.link.line().session();
         self.tenancy = Tenancy::default();
-        let read = BulkRead::new(Table::ATTENDANCE, self.method, count, self.manners(), Instant::now())
+        let mut read = BulkRead::new(Table::ATTENDANCE, self.method, count, self.manners(), Instant::now())
             .in_session(session)
             .stopping_when_prepared();
+        if known {
+            read = read.doubting_emptiness();
+        }
         let bulk = match self.link.converse_with(read, deadline) {
             Ok((bulk, _)) => bulk,
             Err((error, read)) => return Err(cut_off(error, read.progress())),
@@ -168,6 +185,56 @@ impl LogBuffer {
 
     fn stands_in(&self, session: &Session) -> bool {
         self.tenancy.as_ref().is_some_and(|tenancy| Arc::ptr_eq(&tenancy.0, &session.tenancy.0))
+    }
+}
+
+impl Session {
+    /// Reads a whole table, and calls `pause` between its pieces, so that a door need not wait for it. What is done
+    /// in a pause must leave the transfer buffer alone; otherwise the read ends with an error.
+    pub(super) fn table_in_pieces<T, E: Into<Fault>>(
+        &mut self,
+        table: Table,
+        count: Option<u32>,
+        pause: Pause<'_>,
+        deadline: Deadline,
+        parse: impl FnOnce(Vec<u8>, Option<u32>) -> Result<T, E>,
+    ) -> Result<T, DeviceError> {
+        let session = self.link.line().session();
+        self.tenancy = Tenancy::default();
+        let read = BulkRead::new(table, self.method, count, self.manners(), Instant::now())
+            .in_session(session)
+            .stopping_when_prepared();
+        let bulk = match self.link.converse_with(read, deadline) {
+            Ok((bulk, _)) => bulk,
+            Err((error, read)) => return Err(cut_off(error, read.progress())),
+        };
+        self.doubtful |= bulk.buffer == Buffer::Doubtful;
+        let (method, mut data) = (bulk.method, bulk.data);
+        if let Buffer::Holds(size) = bulk.buffer {
+            let tenancy = Some(self.tenancy.clone());
+            let chunk_limit = bulk_read::chunk_limit(self.carrier());
+            let mut buffer = LogBuffer { size, chunk_limit, tenancy };
+            let mut start = 0;
+            while start < size {
+                let length = buffer.chunk_limit.min(size - start);
+                data.extend(buffer.read(self, start, length, deadline)?);
+                start += length;
+                if let Err(error) = pause(self) {
+                    if error.keeps_session() {
+                        buffer.release(self, deadline)?;
+                    }
+                    return Err(error);
+                }
+            }
+            buffer.release(self, deadline)?;
+        }
+        let parsed = parse(data, count).map_err(|error| DeviceError {
+            fault: error.into(),
+            phase: Phase::Transfer,
+            reached: Reached::Yes,
+        })?;
+        self.method = method;
+        Ok(parsed)
     }
 }
 

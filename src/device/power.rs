@@ -108,8 +108,8 @@ impl Session {
         match self.enable(deadline.max(self.shortly())) {
             Ok(()) => (done, Left::Enabled),
             Err(error) => {
-                // Even if what was to be done is done, this session is not to be used again.
-                self.doubtful |= !error.keeps_session();
+                // Even if what was to be done is done, the next session is to be a new one, which enables the device.
+                self.doubtful = true;
                 (done.and(Err(error)), Left::Disabled)
             }
         }

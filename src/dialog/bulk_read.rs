@@ -35,7 +35,7 @@ pub struct BulkRead {
     known: Method,
     /// The session id, if it is known: it tells "nothing there" from the end of a transfer that got lost.
     session: Option<u16>,
-    /// Whether the device counts records in this table, so that "nothing" cannot be true.
+    /// Whether there should be something in this table, so that "nothing" is not believed at once.
     expected: bool,
     chunk_limit: u32,
     state: State,
@@ -133,6 +133,12 @@ impl BulkRead {
         read.goal = Goal::Part(part);
         read.chunk_limit = chunk_limit;
         read
+    }
+
+    /// For a table that had something in it: that there is nothing is believed only when the direct form says so too.
+    #[must_use]
+    pub fn doubting_emptiness(self) -> Self {
+        Self { expected: true, ..self }
     }
 
     /// A read of one template, by index and finger, with this command; it comes without a size word.

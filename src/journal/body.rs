@@ -35,14 +35,19 @@ enum Place {
 const WORD: u32 = 4;
 
 impl Body {
-    /// Opens the log.
+    /// Opens the log. `doubt_emptiness`: it had records, and the device's count does not tell whether it still has.
     pub(super) fn open(
         session: &mut Session,
         count: Option<u32>,
+        doubt_emptiness: bool,
         latest: ClockWord,
         deadline: Deadline,
     ) -> Result<Self, DeviceError> {
-        let (place, layout, fetched) = match session.open_log(count, deadline)? {
+        let opened = match doubt_emptiness {
+            false => session.open_log(count, deadline)?,
+            true => session.open_known_log(count, deadline)?,
+        };
+        let (place, layout, fetched) = match opened {
             OpenLog::Empty => (Place::Memory(PunchTable::default()), None, 0),
             OpenLog::Whole(data) => {
                 let fetched = data.len() as u64;

@@ -173,6 +173,8 @@ impl Watched {
         let due =
             if self.compare_at <= now || self.unsettled.is_some() { Effort::Compare } else { Effort::Count };
         self.doing = self.wanted.take().map_or(due, |wanted| wanted.max(due));
+        // Whoever has come since it was decided to read is served by it too: what they asked for was just taken.
+        self.served.append(&mut self.waiters);
         self.doing
     }
 
@@ -256,7 +258,8 @@ impl Watched {
             ReadResult::JournalFailed => JOURNAL_RETRY,
             ReadResult::Again => AGAIN.min(interval).mul_f64(jitter.max(0.05)),
         };
-        let hurry = self.wanted.is_some() && read.result != ReadResult::PutOff;
+        let asked = self.wanted.is_some() || !self.waiters.is_empty();
+        let hurry = asked && read.result != ReadResult::PutOff;
         self.due = now + if hurry { SOON.min(pause) } else { pause };
         if std::mem::take(&mut self.reopened) && read.result == ReadResult::DeviceFailed {
             // The session that it failed on is not the one that there is now.

@@ -269,3 +269,14 @@ fn who_comes_during_a_read_waits_for_the_next() {
     device.waiters.push(Box::new(|_| {}));
     assert_eq!((device.served.len(), device.waiters.len()), (1, 2));
 }
+
+#[test]
+fn who_comes_before_the_device_is_asked_is_served_by_this_read() {
+    let now = Instant::now();
+    let mut device = watched(now);
+    device.begin(now);
+    device.want(Effort::Everything, now);
+    device.waiters.push(Box::new(|_| {}));
+    assert_eq!(device.effort(now), Effort::Everything);
+    assert_eq!((device.served.len(), device.waiters.len()), (1, 0));
+}

@@ -17,6 +17,7 @@ mod postgres_server;
 #[path = "../support/service.rs"]
 mod service;
 
+mod asked;
 mod broken;
 mod feed;
 mod gateway;

@@ -185,6 +185,10 @@ impl Script {
                 // While it lasts, something happens.
                 self.steps.push(Step::Pause(Duration::from_millis(rng.u64(0..60))));
                 self.steps.push(Step::Punch { user: rng.usize(0..USERS), state: 0, mode: 1 });
+                if rng.bool() {
+                    // The log may tell before the device does.
+                    self.steps.push(Step::Prove);
+                }
                 self.steps.push(Step::Pause(Duration::from_millis(rng.u64(0..250))));
                 if rng.u8(0..3) == 0 {
                     return;

@@ -310,3 +310,41 @@ fn a_clearing_that_was_not_confirmed_by_the_device_that_answers_is_refused() {
     assert!(matches!(refused, Ok(Cleared::Refused(Unsafe::NotRead(_)))), "{refused:?}");
     assert_eq!((device.counters().clears, device.is_disabled()), (0, false));
 }
+
+#[test]
+fn a_device_that_refuses_what_a_clearing_needs_keeps_its_log() {
+    each(["reject@500", "reject@disable", "reject@clear-log", "reject@enable"], |fault| {
+        let mut setup = Setup::default();
+        setup.collector.live = false;
+        let (_site, rig) = one_of(Config { users: 20, punches: 100, ..Config::default() }, &setup);
+        rig.settled(0);
+        let device = rig.device(0);
+        let (_, value) = inspect(&rig, 0);
+        set(device, fault);
+        let result = clear_with(&rig, 0, &value);
+        device.clear_faults();
+        match fault {
+            "reject@500" => assert_eq!(result, Ok(Cleared::Refused(Unsafe::NoLiveEvents))),
+            "reject@enable" => assert!(matches!(result, Ok(Cleared::Done { .. })), "{result:?}"),
+            _ => assert!(matches!(result, Err(Refusal::Failed(_))), "{fault}: {result:?}"),
+        }
+        until("people can use it", || !device.is_disabled());
+        rig.read(0);
+        let cleared = u64::from(fault == "reject@enable");
+        assert_eq!(device.counters().clears, cleared, "{fault}");
+        assert_eq!((rig.count(), rig.gaps(0).len()), (100, 0), "{fault}");
+    });
+}
+
+#[test]
+fn a_device_that_tells_nothing_live_is_read_all_the_same() {
+    let site = Site::of(Config { users: 20, punches: 100, ..Config::default() });
+    set(site.device(0), "reject@500");
+    let rig = site.start(&Setup::polling(Duration::from_millis(200)));
+    until("it was read", || rig.status(0).proved.is_some());
+    assert_eq!(rig.status(0).live, zkgate::journal::status::Live::Refused);
+    tick(rig.device(0));
+    punch(rig.device(0));
+    until("a punch is polled", || rig.count() == 101);
+    rig.has_all_of(0);
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zkgate::simulator::{Config, Profile};
 
-use crate::rig::{Setup, Site, another_address, one, punch, set, until, user};
+use crate::rig::{ENABLE, Setup, Site, another_address, one, punch, set, tick, until, user};
 
 #[test]
 fn two_records_of_one_device_do_not_double_its_punches() {
@@ -94,4 +94,24 @@ fn a_device_that_has_no_serial_number_is_not_taken_for_the_one_before_it() {
     device.reboot(Duration::ZERO);
     until("it is who it was", || rig.count() == 201);
     assert!(rig.rows().iter().all(|row| row.serial_number == "SIM0000000001"));
+}
+
+#[test]
+fn a_greeting_that_was_not_told_the_serial_number_makes_no_other_device() {
+    let (_site, rig) = one(Profile::Tft, 200);
+    rig.settled(0);
+    let device = rig.device(0);
+    let enabled = device.counters().command(ENABLE);
+    device.set_serial("");
+    set(device, "delay:500ms@enable*1");
+    device.reboot(Duration::ZERO);
+    until("a session without it was made", || device.counters().command(ENABLE) > enabled);
+    device.set_serial("SIM0000000001");
+    tick(device);
+    punch(device);
+    until("the punch is there", || rig.count() == 201);
+    rig.settled(0);
+    rig.has_all_of(0);
+    assert!(rig.rows().iter().all(|row| row.serial_number == "SIM0000000001"));
+    assert!(rig.gaps(0).is_empty());
 }

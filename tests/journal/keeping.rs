@@ -10,7 +10,7 @@ use zkgate::store::journal::delivery::NewWebhook;
 use zkgate::store::journal::quarantine::{Origin, Reason, Strange};
 use zkgate::store::journal::row::Source;
 
-use crate::rig::{Setup, Site, one, punch, until, user};
+use crate::rig::{Setup, Site, one, punch, tick, until, user};
 
 /// Rows are old after a moment.
 fn forgetful() -> Setup {
@@ -25,12 +25,6 @@ const HOUR: Duration = Duration::from_secs(3601);
 fn old_rows_go_only_when_their_device_has_them_no_more_and_all_is_delivered() {
     let (site, rig) = one(Profile::Tft, 300);
     rig.settled(0);
-    rig.stop();
-    site.device(0).wrap(100);
-    let rig = site.start(&forgetful());
-    rig.settled(0);
-    punch(rig.device(0));
-    until("a live row", || rig.count() >= 301);
     let webhook = NewWebhook {
         name: "payroll".into(),
         url: "http://127.0.0.1:9/".into(),
@@ -41,10 +35,17 @@ fn old_rows_go_only_when_their_device_has_them_no_more_and_all_is_delivered() {
         cursor: 40,
     };
     rig.journal.write(rig.soon(), move |backend| backend.create_webhook(&webhook, 0)).unwrap();
+    rig.stop();
+    site.device(0).wrap(100);
+    let rig = site.start(&forgetful());
+    rig.settled(0);
+    tick(rig.device(0));
+    punch(rig.device(0));
     rig.read_everything(0);
-    rig.clock.advance(HOUR);
-    until("the first forty went", || rig.count() == 261);
-    rig.clock.advance(HOUR);
+    until("the first forty went", || {
+        rig.clock.advance(HOUR);
+        rig.count() == 261
+    });
     rig.journal.write(rig.soon(), |backend| backend.delete_webhook(1)).unwrap();
     until("all went that the device has no more", || {
         rig.clock.advance(HOUR);

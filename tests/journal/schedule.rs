@@ -170,3 +170,24 @@ fn let_go(site: &Site, devices: usize) {
         site.device(number).drop_connections(How::Rst);
     }
 }
+
+#[test]
+fn whoever_waits_for_a_device_that_is_deleted_waits_no_longer() {
+    let (site, rig) = one(zkgate::simulator::Profile::Tft, 3000);
+    rig.settled(0);
+    let device = site.device(0);
+    set(device, "delay:400ms@chunk");
+    let chunks = device.counters().command(crate::rig::CHUNK);
+    let first = rig.ask(0, true);
+    until("the read is under way", || device.counters().command(crate::rig::CHUNK) > chunks);
+    let second = rig.ask(0, true);
+    rig.store.delete_wait(rig.ids[0].clone(), rig.soon()).unwrap();
+    for told in [first, second] {
+        match told.recv_timeout(crate::rig::PATIENCE) {
+            Ok(Err(_)) | Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    until("it is forgotten", || rig.collector.status(&rig.ids[0]).is_none());
+    assert_eq!(rig.count(), 3000, "what was collected stays");
+}

@@ -66,7 +66,8 @@ fn what_pyzk_reads_is_what_the_journal_has_also_with_people_punching_in_between(
         // People punch while pyzk reads.
         pyzk.begin(&json!({ "do": "tables", "at": at }));
         people(device, &rig, 10, 10);
-        pyzk.end().unwrap();
+        // It takes the length of a record from a count that is a moment older, so that it may give up here.
+        let _ = pyzk.end();
         rig.read(0);
         agree(&mut pyzk, &rig, profile, &at, &name);
         rig.has_all_of(0);

@@ -1,11 +1,18 @@
 //! What goes wrong while people are changed.
 
-use zkgate::device::Reached;
-use zkgate::device::users::{Field, UserError, Written};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use zkgate::device::door::{UnlockTime, UnlockUnit};
+use zkgate::device::templates::PersonWrite;
+use zkgate::device::users::{Field, Mode, Report, UserError, Written};
+use zkgate::device::{DeviceError, Reached, Session};
+use zkgate::simulator::DeviceHandle;
 use zkgate::wire::command::Command;
 use zkgate::wire::encoding::NameEncoding;
 
 use crate::site::{session, soon};
+use crate::templates::print;
 use crate::users::{delete, find, named, upsert};
 use crate::{everywhere, set};
 
@@ -86,4 +93,124 @@ fn a_table_that_cannot_be_believed_stops_everything_before_the_first_write() {
             assert_eq!(device.counters().command(8), 0, "{case}");
         }
     });
+}
+
+/// Three people with a finger each; one of them is on the device.
+fn people() -> Vec<PersonWrite> {
+    [1001, 7, 8]
+        .map(|n| PersonWrite { user: named(n, "Ann"), fingerprints: vec![print(2, 1500, 9)] })
+        .to_vec()
+}
+
+fn write(session: &mut Session) -> Result<Report, DeviceError> {
+    let nothing = &mut |_: &mut Session| Ok(());
+    session.write_people(&people(), Mode::Upsert, NameEncoding::UTF_8, nothing, &mut |_| {}, soon())
+}
+
+/// Whether a person is on the device as wanted.
+fn is_there(device: &DeviceHandle, person: &PersonWrite) -> bool {
+    let user = device.users().into_iter().find(|user| user.user_id == person.user.user_id);
+    user.is_some_and(|user| {
+        let wanted = person.fingerprints[0].bytes().expose();
+        let templates = device.templates();
+        let found = templates.iter().find(|t| (t.0, t.1) == (user.uid, 2));
+        user.name.to_text() == "Ann" && found.is_some_and(|template| template.3 == *wanted)
+    })
+}
+
+/// Faults that leave every byte where it is.
+const INTACT: [&str; 10] = [
+    "split:1",
+    "split:7",
+    "merge",
+    "drip:1ms@8",
+    "delay:5ms",
+    "stray-event",
+    "late-duplicate",
+    "udp-duplicate",
+    "fragments:100",
+    "double-prepare",
+];
+
+#[test]
+fn writes_come_through_whatever_happens_on_the_way_as_long_as_nothing_is_lost() {
+    everywhere(3, |case, device, carrier| {
+        for fault in INTACT {
+            let users: Vec<_> = device.users().into_iter().take(3).collect();
+            let mut session = session(device, carrier);
+            delete(&mut session, &[7, 8]);
+            device.set_users(&users);
+            set(device, fault);
+            let report = write(&mut session).unwrap_or_else(|error| panic!("{case} {fault}: {error}"));
+            assert!(report.is_complete(), "{case} {fault}: {report:?}");
+            assert!(people().iter().all(|person| is_there(device, person)), "{case} {fault}");
+            let time = UnlockTime::new(Duration::from_secs(1), UnlockUnit::Seconds).unwrap();
+            let opened = device.counters().unlocks;
+            session.unlock(time, soon()).unwrap_or_else(|error| panic!("{case} {fault}: {error}"));
+            assert_eq!(device.counters().unlocks, opened + 1, "{case} {fault}");
+            assert!(delete(&mut session, &[7, 8]).is_complete(), "{case} {fault}");
+            device.clear_faults();
+            session.exit();
+        }
+    });
+}
+
+/// Faults that strike at one answer.
+const MANGLED: [&str; 7] =
+    ["silent", "swallow", "close:9", "rst:0", "forget", "forget:unauth", "wrong-checksum"];
+/// The commands of a write, in their order.
+const PLACES: [&str; 10] = ["sizes", "prepare", "1502", "1500", "1501", "1501+2", "110", "8", "87", "1013"];
+
+#[test]
+fn whatever_is_said_to_be_written_is_written_and_a_second_call_completes_it() {
+    let (played, struck) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    everywhere(3, |case, device, carrier| {
+        for fault in MANGLED {
+            for place in PLACES {
+                let fault = format!("{fault}@{place}*1");
+                let mut session = session(device, carrier);
+                let removed = delete(&mut session, &[7, 8]);
+                assert!(removed.broke.is_none(), "{case} {fault}");
+                let before = device.counters();
+                set(device, &fault);
+                if place == "8" || place == "87" {
+                    set(device, "reject:65535@110");
+                }
+                let outcome = write(&mut session);
+                device.clear_faults();
+                played.fetch_add(1, Ordering::Relaxed);
+                let harmed = device.counters().faults > before.faults;
+                struck.fetch_add(usize::from(harmed), Ordering::Relaxed);
+                let said = |code| device.counters().command(code) - before.command(code);
+                assert!(said(110) <= 1 && said(8) <= 3 && said(87) <= 3, "{case} {fault}: said once");
+                if let Ok(report) = &outcome {
+                    for (row, person) in report.rows.iter().zip(people()) {
+                        let claimed = row.is_ok();
+                        assert!(!claimed || is_there(device, &person), "{case} {fault}: {report:?}");
+                    }
+                    assert!(
+                        report.is_complete() || report.broke.is_some(),
+                        "{case} {fault}: {report:?} without a reason"
+                    );
+                }
+                let keeps = match &outcome {
+                    Ok(report) => report.broke.as_ref().is_none_or(DeviceError::keeps_session),
+                    Err(error) => error.keeps_session(),
+                };
+                let mut session = match keeps && !session.is_doubtful() {
+                    true => session,
+                    false => crate::site::session(device, carrier),
+                };
+                let report = write(&mut session).unwrap_or_else(|error| panic!("{case} {fault}: {error}"));
+                assert!(report.is_complete(), "{case} {fault}: {report:?}");
+                assert!(people().iter().all(|person| is_there(device, person)), "{case} {fault}");
+                let uids: std::collections::BTreeSet<_> =
+                    device.users().iter().map(|user| user.uid).collect();
+                assert_eq!((uids.len(), device.users().len()), (5, 5), "{case} {fault}: {uids:?}");
+                session.exit();
+            }
+        }
+    });
+    let (played, struck) = (played.into_inner(), struck.into_inner());
+    assert!(struck * 10 > played * 7, "only {struck} of {played} faults struck");
 }

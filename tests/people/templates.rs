@@ -241,3 +241,48 @@ fn a_person_is_deleted_with_all_fingers() {
         session.exit();
     });
 }
+
+#[test]
+fn a_template_that_was_left_behind_is_nobodys_new_finger() {
+    everywhere(5, |case, device, carrier| {
+        // The first two people are gone; their fingers are not.
+        let users = device.users();
+        device.set_users(&users[2..]);
+        assert_eq!(device.templates()[0].0, 1, "{case}");
+        let mut session = session(device, carrier);
+        let report = write(&mut session, &[person(77, vec![print(1, 90, 1)]), person(78, vec![])]);
+        let created: Vec<_> = report.rows.into_iter().map(Result::unwrap).collect();
+        assert_eq!(created, [Written::Created { uid: 6 }, Written::Created { uid: 7 }], "{case}");
+        session.exit();
+    });
+}
+
+#[test]
+fn a_door_is_opened_between_the_pieces_of_a_long_read() {
+    for carrier in [Carrier::Tcp, Carrier::Udp] {
+        let (_simulator, device) = device(Config { users: 400, templates: 400, ..Config::default() });
+        let mut session = session(&device, carrier);
+        let mut pauses = 0;
+        let table = session
+            .templates_in_pieces(
+                &mut |session| {
+                    pauses += 1;
+                    session.test_voice(10, soon())
+                },
+                soon(),
+            )
+            .unwrap();
+        let read: Vec<_> = table
+            .iter()
+            .map(|t| (t.uid, t.finger, t.validity.to_byte(), t.bytes().expose().to_vec()))
+            .collect();
+        assert!(read == device.templates() && pauses >= 3, "{pauses}");
+        assert_eq!(device.counters().command(1017), pauses);
+        // Whoever reads another table in a pause is told, and nothing wrong is read.
+        let disturbed = session.templates_in_pieces(&mut |session| session.users(soon()).map(drop), soon());
+        let error = disturbed.map(drop).unwrap_err();
+        assert!(error.keeps_session() && error.code() == "incomplete_read", "{error}");
+        assert_eq!(session.templates(soon()).unwrap().len(), 400);
+        session.exit();
+    }
+}

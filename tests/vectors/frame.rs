@@ -1,16 +1,20 @@
 //! Lines that are frames: header, payload, and the same bytes built again.
 
+use zkgate::wire::access::{Combination, DaySpan, GroupZones, TimeZone};
 use zkgate::wire::bulk::{self, Announcement, Chunk, Table};
 use zkgate::wire::checksum::checksum;
 use zkgate::wire::clock_word::ClockWord;
 use zkgate::wire::command::Command;
+use zkgate::wire::enrolment::EnrolmentRequest;
 use zkgate::wire::event::{Enrolment, Event};
 use zkgate::wire::frame::{self, FrameBuffer, FrameError};
 use zkgate::wire::option;
 use zkgate::wire::packet::{Checksums, Packet, PacketError};
-use zkgate::wire::record::UserId;
+use zkgate::wire::record::people_block::PeopleBlock;
 use zkgate::wire::record::table::{PunchTable, UserTable};
+use zkgate::wire::record::template::{Template, Validity};
 use zkgate::wire::record::user::{User, UserLayout};
+use zkgate::wire::record::user_record::UserRecord;
 use zkgate::wire::text::until_nul;
 
 use crate::LATEST;
@@ -160,19 +164,22 @@ fn request(case: &mut Case<'_>, packet: &Packet<'_>) -> Outcome {
             case.same_bytes("the request built again", &ClockWord::pack(time).0.to_le_bytes()[..], payload);
         }
         Command::USER_WRQ => user(case, UserLayout::FULL, payload)?,
-        // Requests that nothing in this crate sends yet: their fields are read where they stand.
+        // Requests of a number or two: their fields are read where they stand.
         Command::REG_EVENT => case.must("mask", word(payload, 0)?),
         Command::UNLOCK => case.must("delay", word(payload, 0)?),
         Command::DELETE_USER => case.must("uid", half(payload, 0)?),
-        Command(79) => {
+        Command::VERIFY_WRQ => {
             case.must("uid", half(payload, 0)?);
             case.must("verify_style", byte(payload, 2)?);
         }
         Command::STARTENROLL => {
-            let user_id = payload.first_chunk().ok_or("has no room for a user id")?;
-            case.must("user_id", UserId::from_field(user_id).to_text());
-            case.must("finger", byte(payload, 24)?);
-            case.must("flag", byte(payload, 25)?);
+            let request =
+                EnrolmentRequest::parse(payload, UserLayout::FULL).map_err(|error| error.to_string())?;
+            case.must("user_id", request.user_id.to_text());
+            case.must("finger", request.finger);
+            case.must("flag", request.validity.to_byte());
+            let built = request.emit(UserLayout::FULL).ok_or("cannot be built")?;
+            case.same_bytes("the request built again", &built, payload);
         }
         _ => {}
     }
@@ -234,26 +241,29 @@ fn acknowledged(case: &mut Case<'_>, packet: &Packet<'_>) -> Outcome {
     if case.has("pin_width") {
         case.must("pin_width", byte(payload, 0)?);
     }
-    // Replies about doors, which nothing in this crate asks for yet: their fields are read where they stand.
     if case.has("door_open") {
         case.must("door_open", byte(payload, 0)? == 1);
     }
     if case.has("combination") {
-        let groups: Vec<u8> = payload.iter().skip(1).take(usize::from(half(payload, 6)?)).copied().collect();
-        case.must("combination", byte(payload, 0)?);
-        case.must("groups", groups);
+        let read = Combination::parse(payload).map_err(|error| error.to_string())?;
+        case.must("combination", read.index);
+        case.must("groups", read.groups.into_iter().filter(|group| *group != 0).collect::<Vec<u8>>());
+        case.same_bytes("the reply built again", &read.emit(), payload);
     } else if case.has("group") {
-        let style = byte(payload, 7)?;
-        case.must("group", byte(payload, 0)?);
-        case.must("tz", [half(payload, 1)?, half(payload, 3)?, half(payload, 5)?]);
-        case.must("verify_style", style & 0x7f);
-        case.must("holiday", style & 0x80 != 0);
+        let read = GroupZones::parse(payload).map_err(|error| error.to_string())?;
+        case.must("group", read.group);
+        case.must("tz", read.zones);
+        case.must("verify_style", read.verify_style);
+        case.must("holiday", read.holidays);
+        case.same_bytes("the reply built again", &read.emit(), payload);
     } else if case.has("tz") {
-        case.must("tz", half(payload, 0)?);
+        let read = TimeZone::parse(payload).map_err(|error| error.to_string())?;
+        case.must("tz", read.index);
         for (day, key) in [(0, "sunday"), (1, "monday"), (6, "saturday")] {
-            let [a, b, c, d] = word(payload, 2 + 4 * day)?.to_le_bytes();
+            let DaySpan { from: (a, b), to: (c, d) } = read.days[day];
             case.must(key, format!("{a:02}:{b:02}-{c:02}:{d:02}"));
         }
+        case.same_bytes("the reply built again", &read.emit(), payload);
     }
     Ok(())
 }
@@ -322,6 +332,13 @@ fn upload(case: &mut Case<'_>, block: &[u8]) -> Outcome {
     case.same("the user", &(user.uid, &*user.user_id.to_text()), &(3, "1003"));
     let template = half(block, 12 + users as usize + table as usize)?;
     case.same("the template's length", &u32::from(template), &(templates - 2));
+    let record = UserRecord::new(record, UserLayout::FULL).map_err(|error| error.to_string())?;
+    let bytes = block.get(block.len() - usize::from(template)..).unwrap_or_default();
+    let print = Template::new(3, 6, Validity::Valid, bytes).map_err(|error| error.to_string())?;
+    let mut built = PeopleBlock::default();
+    built.push_user(&record);
+    built.push_template(&print);
+    case.same_bytes("the block built again", &built.emit(), block);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use super::error::{DeviceError, Fault, Reached};
 use super::log::Tenancy;
 use super::punches::Counted;
 use super::session::Session;
+use super::users::Pause;
 use crate::base::deadline::Deadline;
 use crate::base::secret::Secret;
 use crate::dialog::upload::{Upload, Uploaded};
@@ -86,6 +87,22 @@ impl Session {
     /// [`DeviceError`].
     pub fn templates(&mut self, deadline: Deadline) -> Result<TemplateTable, DeviceError> {
         self.table(Table::TEMPLATES, Counted::Templates, deadline, |data, count| {
+            TemplateTable::parse(&data, count)
+        })
+    }
+
+    /// The same, with pauses between the pieces in which others may be served, as long as they leave the device's
+    /// transfer buffer alone.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub fn templates_in_pieces(
+        &mut self,
+        pause: Pause<'_>,
+        deadline: Deadline,
+    ) -> Result<TemplateTable, DeviceError> {
+        let count = self.free_sizes(deadline)?.fingerprints;
+        self.table_in_pieces(Table::TEMPLATES, count, pause, deadline, |data, count| {
             TemplateTable::parse(&data, count)
         })
     }

@@ -57,9 +57,10 @@ impl Session {
         progress: &mut dyn FnMut(Progress),
         deadline: Deadline,
     ) -> Result<Report, DeviceError> {
+        let before = fingers(&self.templates_in_pieces(pause, deadline)?);
+        // After the pauses, in which others may have changed people.
         let table = self.users(deadline)?;
         let layout = self.layout_of(&table, deadline)?;
-        let before = fingers(&self.templates(deadline)?);
         let mut rows = vec![Err(UserError::NotTried); people.len()];
         let plan =
             |rows: &mut Vec<_>, table: &UserTable| plan(people, mode, encoding, layout, table, &before, rows);
@@ -98,8 +99,8 @@ impl Session {
             && broke.as_ref().is_none_or(DeviceError::keeps_session)
         {
             let later = deadline.max(self.shortly());
-            let read = self.users(later).and_then(|users| Ok((users, self.templates(later)?)));
-            match read {
+            let read = self.templates_in_pieces(pause, later);
+            match read.and_then(|templates| Ok((self.users(later)?, templates))) {
                 Ok((users, templates)) => check(&sent, &before, &users, &fingers(&templates), &mut rows),
                 Err(error) => broke = broke.or(Some(error)),
             }
@@ -192,6 +193,8 @@ fn plan<'p>(
     rows: &mut [Result<Written, UserError>],
 ) -> Vec<Candidate<'p>> {
     let mut roster = Roster::new(table);
+    // A template that was left behind would be somebody else's finger under a new name.
+    roster.reserve(before.keys().copied());
     let mut seen = std::collections::HashSet::new();
     let mut candidates = Vec::new();
     for ((person, settled), row) in people.iter().zip(rows).zip(0..) {

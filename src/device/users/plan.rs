@@ -43,6 +43,11 @@ impl Roster {
         Self { known, taken, next: 1 }
     }
 
+    /// Gives these indices to nobody new.
+    pub(in crate::device) fn reserve(&mut self, uids: impl Iterator<Item = u16>) {
+        self.taken.extend(uids);
+    }
+
     /// The one record of a person.
     pub(in crate::device) fn find(&self, user_id: &UserId) -> Result<Option<&UserRecord>, UserError> {
         match self.known.get(user_id).map(Vec::as_slice) {

@@ -34,6 +34,8 @@ pub(super) struct Enrolling {
 
 /// Good samples that make a template.
 const SAMPLES: u8 = 3;
+/// How long a sample is judged for.
+const JUDGING: Duration = Duration::from_millis(40);
 /// The score of a good sample.
 const GOOD: u8 = 100;
 
@@ -89,7 +91,7 @@ impl DeviceModel {
         if self.traits.finger_events {
             self.tell(FINGER, &[], Duration::ZERO, now);
         }
-        self.tell(SCORE, &[score], Duration::ZERO, now);
+        self.tell(SCORE, &[score], JUDGING, now);
         if whole && let Capture::Enrolling(enrolling) = std::mem::take(&mut self.capture) {
             self.finish_enrolment(&enrolling, now);
         }
@@ -117,6 +119,6 @@ impl DeviceModel {
         payload.extend_from_slice(&size.to_le_bytes());
         payload.extend(done.user_id.field().iter().take(9));
         payload.push(done.finger);
-        self.tell(ENROLL_FINGER, &payload, Duration::ZERO, now);
+        self.tell(ENROLL_FINGER, &payload, JUDGING * 2, now);
     }
 }

@@ -51,8 +51,13 @@ impl Cursor {
     /// was true when the whole log was read.
     #[must_use]
     pub fn says_nothing_new(&self, count: Option<u32>) -> bool {
-        let honest = self.device_count.is_some_and(|then| then > 0 && u64::from(then) == self.records);
-        self.complete && honest && count == self.device_count
+        self.complete && self.count_was_true() && count == self.device_count
+    }
+
+    /// Whether the device counted the records that there were, so that its count can be believed.
+    #[must_use]
+    pub fn count_was_true(&self) -> bool {
+        self.device_count.is_some_and(|then| then > 0 && u64::from(then) == self.records)
     }
 
     /// The cursor at the beginning of the next pass, through records of this length.

@@ -35,7 +35,7 @@ enum Place {
 const WORD: u32 = 4;
 
 impl Body {
-    /// Opens the log. `doubt_emptiness`: it had records, and the device's count does not tell whether it still has.
+    /// Opens the log. `doubt_emptiness`: the device's count does not tell whether it has records.
     pub(super) fn open(
         session: &mut Session,
         count: Option<u32>,

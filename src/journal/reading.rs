@@ -177,7 +177,8 @@ impl Reading {
         let today = ClockWord::pack(possible(civil_now(wall, &self.decoder.zone)));
         let clock = told.filter(|told| told.time().is_ok()).map_or(today, |told| told.max(today));
         let latest = ClockWord(clock.0.saturating_add(TWO_DAYS));
-        let doubt_emptiness = self.cursor.records > 0 && !self.cursor.count_was_true();
+        let had_some = self.cursor.records > 0 && !self.cursor.count_was_true();
+        let doubt_emptiness = had_some || punches.is_none();
         let body = Body::open(session, report.sizes.punches, doubt_emptiness, latest, deadline)?;
         let keeping = Keeping::new(Arc::clone(&self.journal), Arc::clone(&self.clock), self.cursor.clone());
         let mut run = Run::new(self, session, deadline, between, body, keeping, report);

@@ -133,3 +133,18 @@ fn a_lossy_line_costs_time_and_nothing_else() {
     rig.settled_poll(0);
     rig.has_all_of(0);
 }
+
+#[test]
+fn a_log_that_is_refused_is_not_an_empty_one() {
+    for fault in ["no-buffer*1", "no-buffer*3", "no-buffer"] {
+        let site = Site::of(Config { profile: Profile::D2, users: 20, punches: 300, ..Config::default() });
+        set(site.device(0), fault);
+        let rig = site.start(&Setup::default());
+        let read = rig.try_read(0).unwrap();
+        assert!(!read.result.is_proof() || read.records == 300, "{fault}: {read:?}");
+        rig.device(0).clear_faults();
+        rig.read(0);
+        rig.has_all_of(0);
+        assert!(rig.gaps(0).is_empty(), "{fault}: {:?}", rig.gaps(0));
+    }
+}

@@ -53,7 +53,7 @@ struct Task {
     run: Job,
 }
 
-type Job = Box<dyn FnOnce(&mut dyn Backend) -> Result<(), StoreError> + Send>;
+type Job = Box<dyn FnOnce(&Lane, &mut dyn Backend) + Send>;
 
 /// Live events that may wait for the database.
 const LIVE_CEILING: usize = 16_384;
@@ -106,12 +106,8 @@ impl Lane {
         job: impl FnOnce(&mut dyn Backend) -> Result<T, StoreError> + Send + 'static,
         answer: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) -> Result<(), StoreError> {
-        let run = Box::new(move |backend: &mut dyn Backend| {
-            let result = job(backend);
-            let told = result.as_ref().map(drop).map_err(StoreError::clone);
-            answer(result);
-            told
-        });
+        // What the call says of the database is noted before anybody is told the result.
+        let run = Box::new(move |lane: &Self, backend: &mut dyn Backend| answer(lane.call(backend, job)));
         let mut state = lock(&self.state);
         if state.closing {
             return Err(StoreError::Closed);
@@ -235,7 +231,7 @@ impl Lane {
             Next::Live(events) => self.place(events, backend, feed),
             Next::Task(task) => {
                 if !task.deadline.passed(self.clock.now()) {
-                    let _ = self.call(backend, task.run);
+                    (task.run)(self, backend);
                 }
                 true
             }

@@ -212,8 +212,8 @@ fn an_empty_log_is_empty_unless_the_device_counts_records_in_it() {
             let mut session = session(&device, carrier);
             for count in [None, Some(0)] {
                 assert!(matches!(session.open_log(count, soon()), Ok(OpenLog::Empty)), "{profile}");
-                let known = session.open_known_log(count, soon());
-                assert!(matches!(known, Ok(OpenLog::Empty)), "{profile}: it was cleared since: {known:?}");
+                let known = session.open_uncounted_log(count, soon());
+                assert!(matches!(known, Ok(OpenLog::Empty)), "{profile}: {known:?}");
             }
             let error = session.open_log(Some(3), soon()).unwrap_err();
             assert_eq!(error.code(), "incomplete_read", "{profile}: {error}");
@@ -224,12 +224,14 @@ fn an_empty_log_is_empty_unless_the_device_counts_records_in_it() {
 }
 
 #[test]
-fn a_bare_refusal_is_not_taken_for_the_emptiness_of_a_log_that_had_records() {
+fn a_bare_refusal_is_not_taken_for_emptiness_where_the_count_tells_nothing() {
     for profile in [Profile::Tft, Profile::Vl49, Profile::D2] {
         let (_simulator, device) = peopled(profile, 5, 300);
         let mut session = session(&device, Carrier::Tcp);
         device.set_fault(Fault::parse("no-buffer").unwrap());
-        let OpenLog::Whole(data) = session.open_known_log(None, soon()).unwrap() else { panic!("{profile}") };
+        let OpenLog::Whole(data) = session.open_uncounted_log(None, soon()).unwrap() else {
+            panic!("{profile}")
+        };
         assert!(is_true(data, &device, profile), "{profile}");
         session.exit();
     }

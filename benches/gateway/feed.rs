@@ -11,12 +11,14 @@ use super::support::{Fleet, Gate, Report, Url, ms, percentile};
 
 const DEVICES: usize = 100;
 const LENGTH: Duration = Duration::from_secs(30);
+/// What each device has in its log before.
+const BEFORE: usize = 5;
 /// Each device has one punch in this time.
 const PACE: Duration = Duration::from_secs(1);
 
 /// The time counts from before the simulator is told of the punch until the client has read the line.
 pub fn punch_to_line(report: &mut Report) {
-    let mut fleet = Fleet::start(DEVICES, &["--users", "5", "--punches", "5"]);
+    let mut fleet = Fleet::start(DEVICES, &["--users", "5", "--punches", &BEFORE.to_string()]);
     let state = prepare(&fleet.devices);
     configure(&state, "");
     let (gate, _) = Gate::launch(state);
@@ -113,7 +115,8 @@ fn wait_live(gate: &Gate) {
         let url = Url::get(&format!("/api/v1/devices/{device}/collection"));
         loop {
             let status = http.exchange(&url).unwrap().json();
-            if status["live"] == "on" && status["reading"] == false {
+            let known = status["last_read"]["records"] == BEFORE;
+            if known && status["live"] == "on" && status["reading"] == false {
                 break;
             }
             assert!(since.elapsed() < Duration::from_secs(60), "device {device}: {status}");

@@ -57,22 +57,31 @@ impl Session {
         self.open(count, false, deadline)
     }
 
-    /// The same for a log that had records when it was seen last. Many a device says "error" for "empty", and not
-    /// every device counts: here that is believed only when another form of asking gets no more.
+    /// The same where the device's count tells nothing: many a device says "error" for an empty log, so that is
+    /// believed only when the direct form gets no records either.
     ///
     /// # Errors
     /// [`DeviceError`], as [`Session::open_log`].
-    pub fn open_known_log(&mut self, count: Option<u32>, deadline: Deadline) -> Result<OpenLog, DeviceError> {
+    pub fn open_uncounted_log(
+        &mut self,
+        count: Option<u32>,
+        deadline: Deadline,
+    ) -> Result<OpenLog, DeviceError> {
         self.open(count, true, deadline)
     }
 
-    fn open(&mut self, count: Option<u32>, known: bool, deadline: Deadline) -> Result<OpenLog, DeviceError> {
+    fn open(
+        &mut self,
+        count: Option<u32>,
+        uncounted: bool,
+        deadline: Deadline,
+    ) -> Result<OpenLog, DeviceError> {
         let session = self.link.line().session();
         self.tenancy = Tenancy::default();
         let mut read = BulkRead::new(Table::ATTENDANCE, self.method, count, self.manners(), Instant::now())
             .in_session(session)
             .stopping_when_prepared();
-        if known {
+        if uncounted {
             read = read.doubting_emptiness();
         }
         let bulk = match self.link.converse_with(read, deadline) {
@@ -99,8 +108,13 @@ impl Session {
             let records = data.get(4..).unwrap_or_default();
             !records.is_empty() && punch_layout(records, count, ClockWord::MAX).is_ok()
         };
-        if bulk.method == Method::Buffered || bulk.nothing.is_some() || believable(&bulk.data) {
+        let fell_back = self.method == Method::Buffered && bulk.method == Method::Direct;
+        let is_known = bulk.method == Method::Buffered || bulk.nothing.is_some() || believable(&bulk.data);
+        if is_known {
             self.method = bulk.method;
+        } else if uncounted && fell_back {
+            // The buffered form said that there is nothing, and the direct one is no witness against it.
+            return whole(Vec::new(), count);
         }
         whole(bulk.data, count)
     }

@@ -37,6 +37,10 @@ pub struct BulkRead {
     session: Option<u16>,
     /// Whether there should be something in this table, so that "nothing" is not believed at once.
     expected: bool,
+    /// Whether it is only doubted that there is nothing, and may be so all the same.
+    doubting: bool,
+    /// What the buffered form said of that, if it did.
+    nothing: Option<Command>,
     chunk_limit: u32,
     state: State,
     transfer: Transfer,
@@ -114,6 +118,8 @@ impl BulkRead {
             known: method,
             session: None,
             expected: matches!(count, Some(1..)),
+            doubting: false,
+            nothing: None,
             chunk_limit: chunk_limit(manners.carrier),
             state: State::Preparing,
             transfer: Transfer::new(manners),
@@ -135,10 +141,11 @@ impl BulkRead {
         read
     }
 
-    /// For a table that had something in it: that there is nothing is believed only when the direct form says so too.
+    /// For a table that may have something in it whatever the count says: that there is nothing is not believed
+    /// before the direct form was asked too.
     #[must_use]
     pub fn doubting_emptiness(self) -> Self {
-        Self { expected: true, ..self }
+        Self { expected: true, doubting: true, ..self }
     }
 
     /// A read of one template, by index and finger, with this command; it comes without a size word.
@@ -252,8 +259,12 @@ impl BulkRead {
                 }
                 self.fall_back(now)
             }
-            // Whatever it means, it does not say that there is nothing.
-            code => Step::Done(Err(DialogError::TransferRefused { code })),
+            // Whatever it means, it does not say that there is nothing; but it may be all that there is to an answer
+            // that did.
+            code => match self.nothing.filter(|_| self.doubting) {
+                Some(nothing) => self.done(Some(nothing), Buffer::Free),
+                None => Step::Done(Err(DialogError::TransferRefused { code })),
+            },
         }
     }
 
@@ -285,6 +296,7 @@ impl BulkRead {
     /// The device says that there is nothing. Some refuse the buffered form that way although there is.
     fn nothing(&mut self, code: Command, now: Instant) -> Step<Bulk> {
         if self.expected && self.method == Method::Buffered {
+            self.nothing = Some(code);
             return self.fall_back(now);
         }
         self.done(Some(code), Buffer::Free)

@@ -34,24 +34,57 @@ enum Place {
 /// The size word in front of the records.
 const WORD: u32 = 4;
 
+/// What is known of a log before it is opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Foreknown {
+    /// What the device counts.
+    pub(super) count: Option<u32>,
+    /// Whether the device's count does not tell if there are any: it gives none, or gave a wrong one.
+    pub(super) uncounted: bool,
+    /// How long its records were; 0 when that is not known.
+    pub(super) stride: u16,
+    /// The latest time that a record can believably show.
+    pub(super) latest: ClockWord,
+}
+
+impl Foreknown {
+    /// How many records there should be in so many bytes, all of which came: as many as fit if they are as long as
+    /// they were, which is worth more than a count that may have changed meanwhile.
+    fn records_in(&self, bytes: usize) -> Option<u32> {
+        let fitting =
+            bytes.checked_div(self.stride.into()).filter(|_| bytes.is_multiple_of(self.stride.into()));
+        fitting.map_or(self.count, |fitting| u32::try_from(fitting).ok())
+    }
+
+    /// Takes a log that came as a whole.
+    fn parse(&self, data: Vec<u8>) -> Result<PunchTable, DeviceError> {
+        let count = match data.split_first_chunk::<4>() {
+            Some((word, records)) if usize::try_from(u32::from_le_bytes(*word)) == Ok(records.len()) => {
+                self.records_in(records.len())
+            }
+            // Only the count says which of the two is right.
+            _ => self.count,
+        };
+        PunchTable::parse(data, count, self.latest).map_err(unbelievable)
+    }
+}
+
 impl Body {
-    /// Opens the log. `doubt_emptiness`: the device's count does not tell whether it has records.
+    /// Opens the log.
     pub(super) fn open(
         session: &mut Session,
-        count: Option<u32>,
-        doubt_emptiness: bool,
-        latest: ClockWord,
+        known: &Foreknown,
         deadline: Deadline,
     ) -> Result<Self, DeviceError> {
-        let opened = match doubt_emptiness {
-            false => session.open_log(count, deadline)?,
-            true => session.open_known_log(count, deadline)?,
+        let opened = match known.uncounted {
+            false => session.open_log(known.count, deadline)?,
+            true => session.open_uncounted_log(known.count, deadline)?,
         };
         let (place, layout, fetched) = match opened {
             OpenLog::Empty => (Place::Memory(PunchTable::default()), None, 0),
             OpenLog::Whole(data) => {
                 let fetched = data.len() as u64;
-                let table = PunchTable::parse(data, count, latest).map_err(unbelievable)?;
+                let table = known.parse(data)?;
                 let layout = table.layout();
                 (Place::Memory(table), layout, fetched)
             }
@@ -97,8 +130,7 @@ impl Body {
     pub(super) fn find_layout(
         &mut self,
         session: &mut Session,
-        count: Option<u32>,
-        latest: ClockWord,
+        known: &Foreknown,
         deadline: Deadline,
     ) -> Result<(), DeviceError> {
         let Place::Device { buffer, head } = &mut self.place else { return Ok(()) };
@@ -114,7 +146,7 @@ impl Body {
                 data.extend(buffer.read(session, size - rest, piece, deadline)?);
                 self.fetched += u64::from(piece);
             }
-            let table = PunchTable::parse(data, count, latest).map_err(unbelievable)?;
+            let table = known.parse(data)?;
             self.layout = table.layout();
             if let Place::Device { buffer, .. } = std::mem::replace(&mut self.place, Place::Memory(table)) {
                 buffer.release(session, deadline)?;
@@ -129,7 +161,9 @@ impl Body {
         let total = u64::from(size - WORD) as usize;
         let tail = if last > 0 { &end } else { &beginning };
         let sampled = Sampled::ends(total, &beginning, tail);
-        let layout = punch_layout_of(sampled, count, latest).map_err(|error| unbelievable(error.into()))?;
+        let count = known.records_in(total);
+        let layout =
+            punch_layout_of(sampled, count, known.latest).map_err(|error| unbelievable(error.into()))?;
         self.layout = Some(layout);
         *head = beginning;
         Ok(())

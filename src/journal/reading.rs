@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::body::Body;
+use super::body::{Body, Foreknown};
 use super::civil::{civil_now, drift, millis, possible};
 use super::decode::{Decoder, People};
 use super::keeping::{Keeping, Stop};
@@ -177,12 +177,16 @@ impl Reading {
         let today = ClockWord::pack(possible(civil_now(wall, &self.decoder.zone)));
         let clock = told.filter(|told| told.time().is_ok()).map_or(today, |told| told.max(today));
         let latest = ClockWord(clock.0.saturating_add(TWO_DAYS));
-        let had_some = self.cursor.records > 0 && !self.cursor.count_was_true();
-        let doubt_emptiness = had_some || punches.is_none();
-        let body = Body::open(session, report.sizes.punches, doubt_emptiness, latest, deadline)?;
+        let known = Foreknown {
+            count: report.sizes.punches,
+            uncounted: punches.is_none() || self.cursor.records > 0 && !self.cursor.count_was_true(),
+            stride: self.cursor.stride,
+            latest,
+        };
+        let body = Body::open(session, &known, deadline)?;
         let keeping = Keeping::new(Arc::clone(&self.journal), Arc::clone(&self.clock), self.cursor.clone());
         let mut run = Run::new(self, session, deadline, between, body, keeping, report);
-        let end = run.all(latest);
+        let end = run.all(&known);
         if !end.as_ref().is_err_and(Stop::breaks_session) {
             run.give_back();
         }

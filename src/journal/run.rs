@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::body::Body;
+use super::body::{Body, Foreknown};
 use super::decode::{Decoded, Decoder};
 use super::errand::look_up;
 use super::keeping::{Keeping, Stop};
@@ -65,7 +65,7 @@ impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
         Self { reading, session, deadline, between, body, keeping, report, decoder, broken, place }
     }
 
-    pub(super) fn all(&mut self, latest: ClockWord) -> Result<End, Stop> {
+    pub(super) fn all(&mut self, foreknown: &Foreknown) -> Result<End, Stop> {
         let known = self.reading.cursor.clone();
         let mut overlap = Overlap::default();
         let goes_on = self.reading.effort != Effort::Everything && self.recognise(&known, &mut overlap)?;
@@ -73,7 +73,7 @@ impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
             known
         } else {
             overlap = Overlap::default();
-            self.find_layout(latest)?;
+            self.find_layout(foreknown)?;
             self.new_pass(&known)
         };
         let (slots, layout) = self.body.as_ref().map_or((0, None), |body| (body.slots(), body.layout()));
@@ -132,10 +132,9 @@ impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
         Ok(overlap.digest() == (known.overlap, known.digest.clone()))
     }
 
-    fn find_layout(&mut self, latest: ClockWord) -> Result<(), Stop> {
-        let count = self.report.sizes.punches;
+    fn find_layout(&mut self, known: &Foreknown) -> Result<(), Stop> {
         match &mut self.body {
-            Some(body) => Ok(body.find_layout(self.session, count, latest, self.deadline)?),
+            Some(body) => Ok(body.find_layout(self.session, known, self.deadline)?),
             None => Ok(()),
         }
     }

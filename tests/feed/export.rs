@@ -30,10 +30,12 @@ fn a_hundred_thousand_rows_come_whole_and_in_little_memory() {
     let setup = Setup::new().set("ZKGATE_LOG", "info");
     filled(&setup.state_dir(), ROWS);
     let mut service = setup.start();
-    // What every first export takes once.
-    assert_eq!(lines(&service, "/punches/export?limit=3000", |_, _| {}), 3000);
+    // What the first export takes once: the journal's reading connection keeps up to 8 MB of the file's pages.
+    assert_eq!(lines(&service, "/punches/export", |_, _| {}), ROWS as usize);
     let before = service.proc_status("VmHWM");
+    let mut bytes = 0;
     let count = lines(&service, "/punches/export", |at, line| {
+        bytes += line.len();
         let row: Value = serde_json::from_str(line).unwrap();
         assert_eq!(row["seq"].as_u64(), Some(at as u64 + 1), "{line}");
     });
@@ -47,8 +49,10 @@ fn a_hundred_thousand_rows_come_whole_and_in_little_memory() {
     });
     assert_eq!(count, ROWS as usize + 1);
     let grown = service.proc_status("VmHWM") - before;
-    // All rows together are thirty times as much, in kB.
-    assert!(grown < 8 * 1024, "{grown} kB more");
+    // Its writing connection keeps up to 16 MB and goes through the rows meanwhile, for those that are old enough
+    // to go. Beside that, an export takes a page and no more.
+    let (allowed, whole) = (20 * 1024, bytes / 1024);
+    assert!(whole > allowed && grown < allowed, "{grown} kB more; all lines are {whole} kB");
     let page = service.get("/punches?after=99990").json();
     assert_eq!((page["data"].as_array().unwrap().len(), page["head"].as_u64()), (10, Some(u64::from(ROWS))));
     assert_eq!(service.stop().0, Some(0));

@@ -1,7 +1,7 @@
-//! A read that broke off half-way, and then the other half is not there any more.
+//! Reads that break off half-way, and reads that are refused.
 
 use serde_json::json;
-use zkgate::simulator::{Config, Fault, Simulator};
+use zkgate::simulator::{Config, Fault, Profile, Simulator};
 
 use crate::gateway::Gateway;
 use crate::player::{DAY, noon};
@@ -32,4 +32,28 @@ fn a_log_that_is_cleared_when_only_half_of_it_was_read_leaves_a_gap() {
     assert_eq!(known["gaps"][0]["reason"], "log_cleared_elsewhere", "{known}");
     assert_eq!(known["gaps"][0]["from"], json!(null), "nothing was ever proved: {known}");
     assert_eq!(service.get("/punches").json()["head"], there, "what was read is still there, once");
+}
+
+#[test]
+fn a_refusal_that_sounds_like_an_empty_log_is_not_taken_for_one() {
+    for profile in [Profile::Vl49, Profile::D2, Profile::Tft] {
+        let service = Gateway::setup().start();
+        let simulator =
+            Simulator::start(Config { profile, users: 20, punches: 90, threads: 1, ..Config::default() });
+        let simulator = simulator.unwrap();
+        let id = service.add(&simulator.devices()[0]);
+        let path = format!("/devices/{id}/collection/read");
+        let read = || {
+            let read = service.post(&path, &json!({ "everything": true }));
+            assert_eq!(read.status, 200, "{profile}: {read:?}");
+            read.json()
+        };
+        assert_eq!(read()["records"], 90, "{profile}");
+        simulator.devices()[0].set_fault(Fault::parse("no-buffer").unwrap());
+        assert_eq!(read()["records"], 90, "{profile}");
+        simulator.devices()[0].clear_faults();
+        assert_eq!(read()["records"], 90, "{profile}");
+        let known = service.get(&format!("/devices/{id}/completeness")).json();
+        assert_eq!(known["all_gaps"], 0, "{profile}: {known}");
+    }
 }

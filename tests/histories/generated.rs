@@ -18,8 +18,10 @@ use crate::truth::{Key, counted, missing};
 /// Devices at a time, and how many times.
 const DEVICES: usize = 205;
 const ROUNDS: u64 = 5;
+/// How long it may take until what was settled is noted.
+const SETTLED: Duration = Duration::from_secs(20);
 /// Histories that are told when they went wrong.
-const SHOWN: usize = 12;
+const SHOWN: usize = 3;
 /// The seed of the first round, unless another is chosen.
 const SEED: u64 = 20_260_714;
 
@@ -108,9 +110,13 @@ fn play_round(seed: u64, total: &mut Total) {
         .map(|(player, _)| {
             let path = format!("/devices/{}/completeness?date={DAY}", player.id);
             // What a read has settled is noted a moment later.
-            gateway.until("GET", &path, None, |status, shown| {
-                status == 200 && shown["counts"]["quarantined"] == 0
-            })
+            let give_up = Instant::now() + SETTLED;
+            loop {
+                let shown = gateway.show(&path);
+                if shown["counts"]["quarantined"] == 0 || Instant::now() > give_up {
+                    return shown;
+                }
+            }
         })
         .collect();
     gateway.stop();

@@ -222,6 +222,10 @@ impl Script {
     fn fault(&self, rng: &mut Rng) -> &'static str {
         match rng.u8(0..10) {
             0..5 => rng.choice(FAULTS).unwrap(),
+            // Where no count says otherwise, the first log that is refused like an empty one looks empty.
+            5 if matches!(self.profile, Profile::Vl49 | Profile::D2) => {
+                rng.choice(COUNTS.split_last().unwrap().1).unwrap()
+            }
             5 => rng.choice(COUNTS).unwrap(),
             6 if self.udp => rng.choice(DATAGRAMS).unwrap(),
             7 if self.life == Life::Steady => rng.choice(PEOPLE).unwrap(),

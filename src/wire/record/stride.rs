@@ -25,6 +25,8 @@ pub struct UnknownLayout {
 pub(super) const SAMPLE: usize = 50;
 /// The longest record that a count can make a candidate, in bytes.
 pub(super) const STRIDE_CEILING: usize = 1024;
+/// How many records may come while a log is counted and read.
+const FEW_MORE: usize = 3;
 /// The largest work code that a numeric record can believably hold; clock words of any year since 2003 are larger.
 const WORK_CODE_CEILING: u32 = 100_000_000;
 
@@ -59,6 +61,9 @@ pub fn punch_layout_of(
     // the others), then short before long. A length that skips every other record scores well too.
     let known = [40, 49, 16, 8];
     let first = counted.filter(|stride| known.contains(stride));
+    // Somebody may have punched between the count and the read.
+    let first =
+        first.or_else(|| known.into_iter().find(|stride| holds_few_more(body.total(), *stride, count)));
     let rest = counted.filter(|stride| *stride > 40);
     let candidates = first.into_iter().chain(known).chain(41..=64).chain(rest);
     // A device whose clock was reset fills its log with times that nobody would believe; where its count agrees
@@ -94,6 +99,13 @@ fn by_count(total: usize, count: Option<u32>) -> Option<usize> {
     let count = usize::try_from(count?).ok().filter(|&count| count > 0)?;
     let stride = total / count;
     (total.is_multiple_of(count) && stride <= STRIDE_CEILING).then_some(stride)
+}
+
+/// Whether so many bytes are a few more records of this length than were counted.
+fn holds_few_more(total: usize, stride: usize, count: Option<u32>) -> bool {
+    let count = count.and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
+    let more = count.and_then(|count| (total / stride).checked_sub(count));
+    total.is_multiple_of(stride) && more.is_some_and(|more| (1..=FEW_MORE).contains(&more))
 }
 
 fn best<L: Copy>(
@@ -256,7 +268,9 @@ mod tests {
                     let punch = Punch { user_id, uid, time, punch_state: 1, verify_mode: 1, work_code };
                     punch.emit(layout, number, &mut body);
                 }
-                assert_eq!(punch_layout(&body, Some(30), latest()), Ok(layout), "{time:?}");
+                for count in [30, 29, 28] {
+                    assert_eq!(punch_layout(&body, Some(count), latest()), Ok(layout), "{time:?}, {count}");
+                }
             }
         }
     }

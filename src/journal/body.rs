@@ -39,7 +39,7 @@ const WORD: u32 = 4;
 pub(super) struct Foreknown {
     /// What the device counts.
     pub(super) count: Option<u32>,
-    /// Whether the device's count does not tell if there are any: it gives none, or gave a wrong one.
+    /// Whether the device's count does not tell if it has records.
     pub(super) uncounted: bool,
     /// How long its records were; 0 when that is not known.
     pub(super) stride: u16,

@@ -177,9 +177,10 @@ impl Reading {
         let today = ClockWord::pack(possible(civil_now(wall, &self.decoder.zone)));
         let clock = told.filter(|told| told.time().is_ok()).map_or(today, |told| told.max(today));
         let latest = ClockWord(clock.0.saturating_add(TWO_DAYS));
+        let had_some = self.cursor.records > 0 && !self.cursor.count_was_true();
         let known = Foreknown {
             count: report.sizes.punches,
-            uncounted: punches.is_none() || self.cursor.records > 0 && !self.cursor.count_was_true(),
+            uncounted: had_some || report.sizes.punches.is_none(),
             stride: self.cursor.stride,
             latest,
         };

@@ -511,7 +511,9 @@ fn between_the_pieces_of_a_long_job_brief_ones_are_served_and_others_wait() {
     });
     go.send(()).unwrap();
     let order: Vec<&str> = told.iter().take(3).collect();
-    assert_eq!(order, ["brief", "long", "other"]);
+    // The long one is over before the other begins, but their callers are told by two threads.
+    assert_eq!(order[0], "brief", "{order:?}");
+    assert_eq!(order.iter().filter(|name| ["long", "other"].contains(name)).count(), 2, "{order:?}");
     assert_eq!(site.status("0").sessions_opened, 1);
 }
 

@@ -8,6 +8,7 @@ mod receiver;
 #[path = "../support/service.rs"]
 mod service;
 
+mod collection;
 mod connections;
 mod crowd;
 mod devices;

@@ -25,7 +25,7 @@ pub fn show(call: &mut Call) -> Handled {
 }
 
 /// `PATCH /devices/{id}/collection`: what is `null` goes back to the general setting.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
     #[serde(default, deserialize_with = "given")]
@@ -47,8 +47,7 @@ pub fn change(call: &mut Call) -> Handled {
     let device = call.device()?;
     let deadline = call.deadline()?;
     let status = call.gateway.collector.status(&device.id).ok_or_else(not_yet)?;
-    let settings = change.applied(status.settings)?;
-    let text = (settings != DeviceSettings::default()).then(|| json!(settings).to_string());
+    change.check()?;
     let (id, of) = (device.id.clone(), device.id.clone());
     let (collector, clock) =
         (std::sync::Arc::clone(&call.gateway.collector), std::sync::Arc::clone(&call.gateway.clock));
@@ -56,8 +55,17 @@ pub fn change(call: &mut Call) -> Handled {
     ask_journal::write(
         call,
         deadline,
-        move |backend| backend.set_settings(&id, text.as_deref()),
-        move |()| {
+        // What is set is read where it is written: nobody else's change comes in between, and none is undone.
+        move |backend| {
+            let all = backend.settings()?;
+            let known = all.iter().find(|(other, _)| *other == id);
+            let known = known.and_then(|(_, text)| serde_json::from_str(text).ok()).unwrap_or_default();
+            let settings = change.applied(known);
+            let text = (settings != DeviceSettings::default()).then(|| json!(settings).to_string());
+            backend.set_settings(&id, text.as_deref())?;
+            Ok(settings)
+        },
+        move |settings| {
             collector.configure(&of, settings);
             let status = CollectionStatus { settings, effective: settings.with(&general), ..status };
             Ok(as_json(200, &shown(&status, &*clock)))
@@ -97,7 +105,8 @@ pub fn read(call: &mut Call) -> Handled {
 }
 
 impl Change {
-    fn applied(self, mut settings: DeviceSettings) -> Result<DeviceSettings, Problem> {
+    /// Whether it can be made.
+    fn check(self) -> Result<(), Problem> {
         let Self { enabled, poll_interval_seconds, live, calls_between_pieces, correct_clock } = self;
         let nothing = enabled.is_none() && poll_interval_seconds.is_none() && live.is_none();
         if nothing && calls_between_pieces.is_none() && correct_clock.is_none() {
@@ -112,12 +121,17 @@ impl Change {
                 return Err(Problem::bad_request("invalid_body", detail));
             }
         }
+        Ok(())
+    }
+
+    fn applied(self, mut settings: DeviceSettings) -> DeviceSettings {
+        let Self { enabled, poll_interval_seconds, live, calls_between_pieces, correct_clock } = self;
         settings.enabled = enabled.unwrap_or(settings.enabled);
         settings.poll_interval_seconds = poll_interval_seconds.unwrap_or(settings.poll_interval_seconds);
         settings.live = live.unwrap_or(settings.live);
         settings.calls_between_pieces = calls_between_pieces.unwrap_or(settings.calls_between_pieces);
         settings.correct_clock = correct_clock.unwrap_or(settings.correct_clock);
-        Ok(settings)
+        settings
     }
 }
 

@@ -113,13 +113,11 @@ pub enum GapReason {
     Wrapped,
     /// The log is another one than before.
     Replaced,
-    /// We cleared it, and the firmware leaves a moment in which a punch can be cleared unseen.
-    ClearWindow,
 }
 
 impl GapReason {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Cleared, Self::Wrapped, Self::Replaced, Self::ClearWindow];
+    pub const ALL: [Self; 3] = [Self::Cleared, Self::Wrapped, Self::Replaced];
 
     /// The word in the API and in the database.
     #[must_use]
@@ -128,7 +126,6 @@ impl GapReason {
             Self::Cleared => "log_cleared_elsewhere",
             Self::Wrapped => "log_wrapped",
             Self::Replaced => "log_replaced",
-            Self::ClearWindow => "clear_window",
         }
     }
 

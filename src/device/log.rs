@@ -76,24 +76,15 @@ impl Session {
         uncounted: bool,
         deadline: Deadline,
     ) -> Result<OpenLog, DeviceError> {
-        let session = self.link.line().session();
-        self.tenancy = Tenancy::default();
         let mut read = BulkRead::new(Table::ATTENDANCE, self.method, count, self.manners(), Instant::now())
-            .in_session(session)
             .stopping_when_prepared();
         if uncounted {
             read = read.doubting_emptiness();
         }
-        let bulk = match self.link.converse_with(read, deadline) {
-            Ok((bulk, _)) => bulk,
-            Err((error, read)) => return Err(cut_off(error, read.progress())),
-        };
-        self.doubtful |= bulk.buffer == Buffer::Doubtful;
+        let bulk = self.bulk(read, deadline)?;
         if let Buffer::Holds(size) = bulk.buffer {
             self.method = bulk.method;
-            let tenancy = Some(self.tenancy.clone());
-            let chunk_limit = bulk_read::chunk_limit(self.carrier());
-            let mut buffer = LogBuffer { size, chunk_limit, tenancy };
+            let mut buffer = LogBuffer::of(self, size);
             if has_records(size) {
                 return Ok(OpenLog::Prepared(buffer));
             }
@@ -134,6 +125,12 @@ impl Session {
 }
 
 impl LogBuffer {
+    /// What the session has just had prepared.
+    fn of(session: &Session, size: u32) -> Self {
+        let chunk_limit = bulk_read::chunk_limit(session.carrier());
+        Self { size, chunk_limit, tenancy: Some(session.tenancy.clone()) }
+    }
+
     /// How long the log is, its size word included, in bytes.
     #[must_use]
     pub const fn size(&self) -> u32 {
@@ -213,21 +210,11 @@ impl Session {
         deadline: Deadline,
         parse: impl FnOnce(Vec<u8>, Option<u32>) -> Result<T, E>,
     ) -> Result<T, DeviceError> {
-        let session = self.link.line().session();
-        self.tenancy = Tenancy::default();
-        let read = BulkRead::new(table, self.method, count, self.manners(), Instant::now())
-            .in_session(session)
-            .stopping_when_prepared();
-        let bulk = match self.link.converse_with(read, deadline) {
-            Ok((bulk, _)) => bulk,
-            Err((error, read)) => return Err(cut_off(error, read.progress())),
-        };
-        self.doubtful |= bulk.buffer == Buffer::Doubtful;
+        let read = BulkRead::new(table, self.method, count, self.manners(), Instant::now());
+        let bulk = self.bulk(read.stopping_when_prepared(), deadline)?;
         let (method, mut data) = (bulk.method, bulk.data);
         if let Buffer::Holds(size) = bulk.buffer {
-            let tenancy = Some(self.tenancy.clone());
-            let chunk_limit = bulk_read::chunk_limit(self.carrier());
-            let mut buffer = LogBuffer { size, chunk_limit, tenancy };
+            let mut buffer = LogBuffer::of(self, size);
             let mut start = 0;
             while start < size {
                 let length = buffer.chunk_limit.min(size - start);
@@ -242,13 +229,7 @@ impl Session {
             }
             buffer.release(self, deadline)?;
         }
-        let parsed = parse(data, count).map_err(|error| DeviceError {
-            fault: error.into(),
-            phase: Phase::Transfer,
-            reached: Reached::Yes,
-        })?;
-        self.method = method;
-        Ok(parsed)
+        self.believe(parse(data, count), method)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Reading a device's attendance log, and the way in which any table is read.
 
+use std::time::Instant;
+
 use super::error::{DeviceError, Fault, Reached};
 use super::log::Tenancy;
 use super::session::Session;
 use crate::base::deadline::Deadline;
 use crate::dialog::Phase;
-use crate::dialog::bulk_read::{Buffer, BulkRead};
+use crate::dialog::bulk_read::{Buffer, Bulk, BulkRead, Method};
 use crate::transport::TransportError;
 use crate::wire::bulk::Table;
 use crate::wire::clock_word::ClockWord;
@@ -69,22 +71,35 @@ impl Session {
             Counted::Templates => sizes.fingerprints,
             Counted::Nothing => None,
         };
-        let now = std::time::Instant::now();
-        let session = self.link.line().session();
+        let read = BulkRead::new(table, self.method, count, self.manners(), Instant::now());
+        let bulk = self.bulk(read, deadline)?;
+        self.believe(parse(bulk.data, count), bulk.method)
+    }
+
+    /// Prepares a table and reads of it what is to be read now; whatever stood in the transfer buffer is gone.
+    pub(super) fn bulk(&mut self, read: BulkRead, deadline: Deadline) -> Result<Bulk, DeviceError> {
         self.tenancy = Tenancy::default();
-        let read = BulkRead::new(table, self.method, count, self.manners(), now).in_session(session);
+        let read = read.in_session(self.link.line().session());
         let bulk = match self.link.converse_with(read, deadline) {
             Ok((bulk, _)) => bulk,
             Err((error, read)) => return Err(cut_off(error, read.progress())),
         };
         self.doubtful |= bulk.buffer == Buffer::Doubtful;
-        let parsed = parse(bulk.data, count).map_err(|error| DeviceError {
+        Ok(bulk)
+    }
+
+    /// A table as it was understood. Only a method that yielded something believable is worth remembering.
+    pub(super) fn believe<T, E: Into<Fault>>(
+        &mut self,
+        parsed: Result<T, E>,
+        method: Method,
+    ) -> Result<T, DeviceError> {
+        let parsed = parsed.map_err(|error| DeviceError {
             fault: error.into(),
             phase: Phase::Transfer,
             reached: Reached::Yes,
         })?;
-        // Only a method that yielded something believable is worth remembering.
-        self.method = bulk.method;
+        self.method = method;
         Ok(parsed)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Fingerprint, UploadForm};
 use crate::base::deadline::Deadline;
-use crate::device::error::{DeviceError, Fault, Reached};
+use crate::device::error::{DeviceError, Fault};
 use crate::device::session::Session;
 use crate::device::users::{
     Field, Mode, Pause, Progress, Report, Roster, Row, UserChange, UserError, Written, verify,
@@ -166,20 +166,13 @@ fn settle(
     batch: &[Candidate<'_>],
     rows: &mut [Result<Written, UserError>],
 ) -> Result<(), DeviceError> {
-    let (row, ended) = match outcome {
-        Ok(()) => (UserError::NotVerified, Ok(())),
-        Err(DeviceError { fault: Fault::Rejected { code, .. }, .. }) => {
-            (UserError::Rejected { code }, Ok(()))
-        }
-        Err(error) if error.reached == Reached::No => (UserError::NotTried, Err(error)),
-        Err(error) => (UserError::OutcomeUnknown, Err(error)),
-    };
+    let (row, ended) = outcome.map_or_else(UserError::of, |()| (UserError::NotVerified, None));
     for candidate in batch {
         if let Some(to) = rows.get_mut(candidate.row) {
             *to = Err(row.clone());
         }
     }
-    ended
+    ended.map_or(Ok(()), Err)
 }
 
 /// Who has to be written, in the order of the call; the rows of the others are settled.

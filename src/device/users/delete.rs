@@ -1,10 +1,10 @@
 //! Deleting people, each with one command, all of them verified by one read at the end.
 
+use super::Pause;
 use super::plan::Roster;
 use super::report::{Progress, Report, UserError, Written};
-use super::{Pause, Reached};
 use crate::base::deadline::Deadline;
-use crate::device::error::{DeviceError, Fault};
+use crate::device::error::DeviceError;
 use crate::device::session::Session;
 use crate::dialog::Request;
 use crate::wire::command::Command;
@@ -45,15 +45,13 @@ impl Session {
                     *row = Ok(Written::Deleted { uid });
                     deleted.push(index);
                 }
-                Err(DeviceError { fault: Fault::Rejected { code, .. }, .. }) => {
-                    *row = Err(UserError::Rejected { code });
-                }
                 Err(error) => {
-                    if error.reached != Reached::No {
-                        *row = Err(UserError::OutcomeUnknown);
+                    let (error, ended) = UserError::of(error);
+                    *row = Err(error);
+                    if ended.is_some() {
+                        broke = ended;
+                        break;
                     }
-                    broke = Some(error);
-                    break;
                 }
             }
             progress(Progress { done: index + 1, total: user_ids.len() });

@@ -1,15 +1,15 @@
 //! What became of each person in a call that changes many.
 
-use crate::device::error::DeviceError;
+use crate::device::error::{DeviceError, Fault, Reached};
 use crate::wire::command::Command;
 use crate::wire::encoding::NotEncodable;
 use crate::wire::record::user_record::UserRecord;
 
 /// How a call went: one row for each person asked for, in that order.
 #[derive(Debug)]
-pub struct Report<T = Written> {
+pub struct Report {
     /// What became of each.
-    pub rows: Vec<Result<T, UserError>>,
+    pub rows: Vec<Result<Written, UserError>>,
     /// What ended the call before its end, if something did. Rows that it left open say so.
     pub broke: Option<DeviceError>,
 }
@@ -60,9 +60,6 @@ pub enum UserError {
     /// The time zones are in a form that this device does not have.
     #[error("this device keeps time zones in another form")]
     TimeZones,
-    /// A finger or a template that no device has.
-    #[error("there is no such finger, or its template is too long")]
-    Template,
     /// To be created, and there already.
     #[error("the device knows this user id already")]
     Exists,
@@ -142,7 +139,7 @@ pub struct Progress {
     pub total: usize,
 }
 
-impl<T> Report<T> {
+impl Report {
     /// Whether everybody is as wanted.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -151,6 +148,15 @@ impl<T> Report<T> {
 }
 
 impl UserError {
+    /// What a failed command means for whoever it was about, and the error again if that ends the call.
+    pub(in crate::device) fn of(error: DeviceError) -> (Self, Option<DeviceError>) {
+        match error {
+            DeviceError { fault: Fault::Rejected { code, .. }, .. } => (Self::Rejected { code }, None),
+            error if error.reached == Reached::No => (Self::NotTried, Some(error)),
+            error => (Self::OutcomeUnknown, Some(error)),
+        }
+    }
+
     /// The stable code of the API.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -160,7 +166,6 @@ impl UserError {
             Self::NameTooLong(..) => "name_too_long",
             Self::Password { .. } => "unusable_password",
             Self::TimeZones => "unusable_time_zones",
-            Self::Template => "unusable_template",
             Self::Exists => "user_exists",
             Self::Unknown => "unknown_user",
             Self::Twice => "duplicate_user_id",
@@ -174,15 +179,6 @@ impl UserError {
             Self::OutcomeUnknown => "outcome_unknown",
             Self::NotTried => "not_tried",
         }
-    }
-
-    /// Whether the device is perhaps changed all the same.
-    #[must_use]
-    pub const fn may_have_changed(&self) -> bool {
-        matches!(
-            self,
-            Self::StoredDifferently { .. } | Self::NotVerified | Self::OutcomeUnknown | Self::StillThere
-        )
     }
 }
 

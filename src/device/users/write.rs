@@ -5,7 +5,7 @@ use super::plan::{Roster, Row};
 use super::report::{Field, Progress, Report, UserError, Written};
 use super::{Pause, UserTable};
 use crate::base::deadline::Deadline;
-use crate::device::error::{DeviceError, Fault};
+use crate::device::error::DeviceError;
 use crate::device::session::Session;
 use crate::dialog::Request;
 use crate::wire::command::Command;
@@ -154,14 +154,12 @@ impl<'c> Work<'c> {
                 Row::Write(record, written) => {
                     match session.write_record(&record, deadline) {
                         Ok(()) => *state = State::Acknowledged(record, written),
-                        Err(DeviceError { fault: Fault::Rejected { code, .. }, .. }) => {
-                            *state = State::Settled(Err(UserError::Rejected { code }));
-                        }
                         Err(error) => {
-                            if error.reached != super::Reached::No {
-                                *state = State::Settled(Err(UserError::OutcomeUnknown));
+                            let (row, ended) = UserError::of(error);
+                            *state = State::Settled(Err(row));
+                            if let Some(error) = ended {
+                                return Err(error);
                             }
-                            return Err(error);
                         }
                     }
                     progress(Progress { done: before + 1, total });

@@ -18,6 +18,7 @@ use super::signature::sign;
 use super::target::Target;
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
+use crate::store::journal::delivery::Attempt;
 
 /// Sends to all receivers; cheap to share.
 pub struct Client {
@@ -150,9 +151,11 @@ impl std::fmt::Debug for Client {
 }
 
 impl Sent {
-    /// How long it took, in whole milliseconds.
-    pub(super) fn milliseconds(&self) -> u32 {
-        u32::try_from(self.took.as_millis()).unwrap_or(u32::MAX)
+    /// The attempt as it is kept; `rows` are the first and the last one, `None` for a test.
+    pub(super) fn attempt(&self, webhook: u64, rows: Option<(u64, u64)>, count: u32) -> Attempt {
+        let took = u32::try_from(self.took.as_millis()).unwrap_or(u32::MAX);
+        let (status, error) = (self.status, self.error.clone());
+        Attempt { id: 0, webhook, at: self.at, took, rows, count, status, error }
     }
 }
 

@@ -1,17 +1,19 @@
 //! What all subscriptions share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::client::Client;
 use super::post::Post;
 use super::settings::DeliverySettings;
+use super::trial::TRIALS;
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
 use crate::base::lock::{lock, wait_for};
+use crate::base::seats::Seats;
 use crate::base::series::Series;
 use crate::store::journal::Journal;
 
@@ -34,7 +36,7 @@ pub(super) struct House {
     /// guards: how many threads there are
     threads: Mutex<usize>,
     fewer: Condvar,
-    pub(super) trials: AtomicUsize,
+    pub(super) trials: Arc<Seats>,
 }
 
 /// The subscriptions.
@@ -74,7 +76,7 @@ impl House {
             armed: AtomicBool::new(false),
             threads: Mutex::default(),
             fewer: Condvar::new(),
-            trials: AtomicUsize::new(0),
+            trials: Seats::new(TRIALS),
         }
     }
 

@@ -2,7 +2,6 @@
 //! without any effect on the cursor.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::batch::test_event;
@@ -11,7 +10,7 @@ use super::house::House;
 use super::target::Target;
 use super::worker::STACK;
 use crate::base::threads::{contained, spawn};
-use crate::store::journal::delivery::{Attempt, Webhook};
+use crate::store::journal::delivery::Webhook;
 
 /// What a receiver did with a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +37,8 @@ pub(super) fn start(
     webhook: Arc<Webhook>,
     done: impl FnOnce(Tried) + Send + 'static,
 ) -> Result<(), Busy> {
-    let room = house
-        .trials
-        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |trials| (trials < TRIALS).then_some(trials + 1));
-    room.map_err(|_| Busy)?;
-    let (seat, thread) = (Seat(Arc::clone(house)), house.thread());
-    let mine = Arc::clone(house);
+    let seat = house.trials.take().ok_or(Busy)?;
+    let (mine, thread) = (Arc::clone(house), house.thread());
     let started = spawn("webhook-test", STACK, move || {
         let (_seat, _thread) = (seat, thread);
         contained("webhook-test", || done(attempt(&mine, &webhook)));
@@ -71,27 +66,9 @@ fn attempt(house: &House, webhook: &Webhook) -> Tried {
 }
 
 fn note(house: &House, webhook: u64, sent: &Sent) {
-    let attempt = Attempt {
-        id: 0,
-        webhook,
-        at: sent.at,
-        took: sent.milliseconds(),
-        rows: None,
-        count: 0,
-        status: sent.status,
-        error: sent.error.clone(),
-    };
+    let attempt = sent.attempt(webhook, None, 0);
     let noted = house.journal.write(house.soon(), move |b| b.note_attempt(&attempt, None, None));
     if let Err(error) = noted {
         log::debug!("webhook {webhook}: a test was not kept: {error}");
-    }
-}
-
-/// One of the tests that may be under way.
-struct Seat(Arc<House>);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.trials.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -234,16 +234,7 @@ impl Worker {
             },
         };
         let now = self.house.clock.now();
-        let attempt = Attempt {
-            id: 0,
-            webhook: self.id,
-            at: sent.at,
-            took: sent.milliseconds(),
-            rows: Some(batch.rows),
-            count: batch.count,
-            status: sent.status,
-            error: sent.error.clone(),
-        };
+        let attempt = sent.attempt(self.id, Some(batch.rows), batch.count);
         let mut note = Note { attempt, edition: order.edition, moved: None, gone: false };
         match &sent.error {
             None => {

@@ -3,11 +3,11 @@
 //! handlers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::problem::Problem;
 use super::reply::Reply;
+use crate::base::seats::Seats;
 use crate::base::threads::{SMALL_STACK, contained, spawn};
 
 /// How often a stream that has nothing to say shows that it is there. The acceptor must be more patient than this.
@@ -19,17 +19,6 @@ pub struct Followers {
     streams: Arc<Seats>,
     waits: Arc<Seats>,
 }
-
-/// A bounded number of places.
-#[derive(Debug)]
-pub struct Seats {
-    limit: usize,
-    taken: AtomicUsize,
-}
-
-/// One place, free again when this is dropped.
-#[derive(Debug)]
-pub struct Seat(Arc<Seats>);
 
 /// When a follower that found no place may try again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
@@ -73,56 +62,9 @@ impl Followers {
     }
 }
 
-impl Seats {
-    fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, taken: AtomicUsize::new(0) })
-    }
-
-    /// Takes a place, if there is one.
-    #[must_use]
-    pub fn take(self: &Arc<Self>) -> Option<Seat> {
-        let one_more = |taken| (taken < self.limit).then_some(taken + 1);
-        let taken = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
-        taken.is_ok().then(|| Seat(Arc::clone(self)))
-    }
-
-    /// How many are taken.
-    #[must_use]
-    pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Acquire)
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub const fn limit(&self) -> usize {
-        self.limit
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// What one more follower is told.
 #[must_use]
 pub fn too_many() -> Problem {
     let detail = "As many programs follow the journal as there are places (http.followers).";
     Problem { retry_after: Some(TRY_AGAIN), ..Problem::new(503, "too_many_followers", detail) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_are_as_many_places_as_there_are_and_one_that_is_left_is_free() {
-        let seats = Seats::new(2);
-        let (first, second) = (seats.take(), seats.take());
-        assert!(first.is_some() && second.is_some() && seats.take().is_none());
-        drop(first);
-        assert_eq!(seats.taken(), 1);
-        assert!(seats.take().is_some());
-    }
 }

@@ -10,7 +10,7 @@ use crate::delivery::{InvalidSecret, Target, new_secret, parse_secret};
 use crate::http::problem::Problem;
 use crate::store::journal::Filter;
 use crate::store::journal::delivery::{NewWebhook, Webhook, WebhookPatch};
-use crate::store::journal::row::is_user_id;
+use crate::store::journal::row::parse_user_id;
 use crate::wire::record::UserId;
 
 /// `POST /webhooks`
@@ -248,7 +248,7 @@ impl Named for UserId {
     const FIELD: &'static str = "users";
 
     fn parse(text: &str) -> Option<Self> {
-        Self::new(text.as_bytes()).ok().filter(is_user_id)
+        parse_user_id(text)
     }
 }
 

@@ -49,9 +49,9 @@ pub fn one(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let (id, deadline) = (call.webhook()?, call.deadline()?);
     let gateway = Arc::clone(&call.gateway);
-    let look = move |backend: &mut dyn Backend| match find(backend, id)? {
-        Some(webhook) => with_last(backend, webhook).map(Ok),
-        None => Ok(Err(Refused::Unknown(id))),
+    let look = move |backend: &mut dyn Backend| {
+        let found = find(backend, id)?;
+        known(backend, id, found)
     };
     read(call, deadline, look, move |found| {
         let (webhook, last) = found.map_err(problem)?;
@@ -99,10 +99,7 @@ pub fn change(call: &mut Call) -> Handled {
     let patch = move |backend: &mut dyn Backend| {
         let Some(webhook) = find(backend, id)? else { return Ok(Err(Refused::Unknown(id))) };
         let patched = backend.update_webhook(id, &changed.patch(&webhook), now)?;
-        patched
-            .map(|webhook| with_last(backend, webhook))
-            .transpose()
-            .map(|done| done.ok_or(Refused::Unknown(id)))
+        known(backend, id, patched)
     };
     write(call, deadline, patch, move |done| {
         let (webhook, last) = done.map_err(problem)?;
@@ -145,10 +142,7 @@ pub fn replay(call: &mut Call) -> Handled {
         };
         let patch = WebhookPatch { cursor: Some(cursor), ..WebhookPatch::default() };
         let patched = backend.update_webhook(id, &patch, now)?;
-        patched
-            .map(|webhook| with_last(backend, webhook))
-            .transpose()
-            .map(|done| done.ok_or(Refused::Unknown(id)))
+        known(backend, id, patched)
     };
     write(call, deadline, set, move |done| {
         let (webhook, last) = done.map_err(problem)?;
@@ -216,6 +210,18 @@ fn find(backend: &mut dyn Backend, id: u64) -> Result<Option<Webhook>, StoreErro
 fn with_last(backend: &mut dyn Backend, webhook: Webhook) -> Result<(Webhook, Option<Attempt>), StoreError> {
     let last = backend.attempts(webhook.id, 1)?.into_iter().next();
     Ok((webhook, last))
+}
+
+/// A webhook that may be there, with its last attempt.
+fn known(
+    backend: &mut dyn Backend,
+    id: u64,
+    found: Option<Webhook>,
+) -> Result<Decided<(Webhook, Option<Attempt>)>, StoreError> {
+    match found {
+        Some(webhook) => with_last(backend, webhook).map(Ok),
+        None => Ok(Err(Refused::Unknown(id))),
+    }
 }
 
 /// The cursor to begin with.

@@ -40,8 +40,6 @@ pub(super) struct Lane {
 struct State {
     waiting: VecDeque<Task>,
     live: VecDeque<LiveRecord>,
-    /// Live events that found no room.
-    overflowed: u64,
     /// Live events are not tried again before this.
     not_before: Option<Instant>,
     closing: bool,
@@ -124,15 +122,14 @@ impl Lane {
     /// Lays live events on the desk. Gives how many found no room.
     pub(super) fn lay(&self, events: Vec<LiveRecord>) -> u64 {
         let mut state = lock(&self.state);
-        let before = state.overflowed;
+        let mut lost = 0;
         for event in events {
             if state.closing || state.live.len() >= LIVE_CEILING {
-                state.overflowed += 1;
+                lost += 1;
             } else {
                 state.live.push_back(event);
             }
         }
-        let lost = state.overflowed - before;
         drop(state);
         self.work.notify_one();
         lost

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use super::cursor::{Cursor, GapReason};
 use super::quarantine::Strange;
-use super::row::{Person, Record, Row, Source};
+use super::row::{Person, Record, Row};
 use crate::base::ids::DeviceId;
 use crate::wire::clock_word::ClockWord;
 
@@ -145,7 +145,7 @@ pub enum Placement {
         seq: u64,
     },
     /// A row of a live event: it takes the record's punch state, verify mode and work code, its user id if that is
-    /// known, its pass, this ordinal and [`Source::Both`].
+    /// known, its pass, this ordinal and [`Source::Both`](super::row::Source::Both).
     Completes {
         /// Which.
         seq: u64,
@@ -157,7 +157,7 @@ pub enum Placement {
 /// What a live event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LivePlacement {
-    /// A new row, [`Source::Live`], pass 0, ordinal 0.
+    /// A new row, [`Source::Live`](super::row::Source::Live), pass 0, ordinal 0.
     New,
     /// Nothing new.
     Known,
@@ -229,15 +229,6 @@ pub fn kept_cursor(batch: &LogBatch, seqs: &[u64]) -> Cursor {
         cursor.sought_seq = 0;
     }
     cursor
-}
-
-/// What a new row says of its source.
-#[must_use]
-pub const fn source_of(placement: Placement) -> Source {
-    match placement {
-        Placement::Completes { .. } => Source::Both,
-        Placement::New { .. } | Placement::Met { .. } => Source::Log,
-    }
 }
 
 fn equal(row: &Present, record: &Record) -> bool {

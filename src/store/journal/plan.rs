@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::placing::{
-    self, LivePlaced, LivePlacement, LiveRecord, LogBatch, Placement, Present, Spot, source_of,
-};
+use super::placing::{self, LivePlaced, LivePlacement, LiveRecord, LogBatch, Placement, Present, Spot};
 use super::quarantine::{Origin, Reason, Strange};
 use super::row::{Record, Row, Source};
 
@@ -50,7 +48,7 @@ pub(super) fn plan_log<'b>(batch: &'b LogBatch, placements: &[Placement], last: 
                     serial_number: batch.serial_number.clone(),
                     record: *record,
                     ordinal,
-                    source: source_of(*placement),
+                    source: Source::Log,
                     received_at: batch.received_at,
                 });
                 last

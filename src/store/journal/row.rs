@@ -1,5 +1,7 @@
 //! One punch: as a device told it, and as it stands in the journal.
 
+use std::borrow::Cow;
+
 use crate::base::ids::DeviceId;
 use crate::wire::clock_word::ClockWord;
 use crate::wire::record::UserId;
@@ -18,10 +20,10 @@ impl Person {
     /// The text under which the journal keeps a person: the user id, or `uid 17`, which no user id can be because
     /// of its blank.
     #[must_use]
-    pub fn key(&self) -> String {
+    pub fn key(&self) -> Cow<'_, str> {
         match self {
-            Self::UserId(user_id) => user_id.to_text().into_owned(),
-            Self::Uid(uid) => format!("{UID}{uid}"),
+            Self::UserId(user_id) => user_id.to_text(),
+            Self::Uid(uid) => Cow::Owned(format!("{UID}{uid}")),
         }
     }
 
@@ -31,8 +33,7 @@ impl Person {
         if let Some(uid) = key.strip_prefix(UID) {
             return uid.parse().ok().map(Self::Uid);
         }
-        let user_id = UserId::new(key.as_bytes()).ok()?;
-        is_user_id(&user_id).then_some(Self::UserId(user_id))
+        parse_user_id(key).map(Self::UserId)
     }
 
     /// The internal index, if that is all there is.
@@ -50,6 +51,12 @@ impl Person {
 pub fn is_user_id(user_id: &UserId) -> bool {
     let text = std::str::from_utf8(user_id.as_bytes());
     text.is_ok_and(|text| !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control()))
+}
+
+/// The user id with this text, if it can be kept as it is.
+#[must_use]
+pub fn parse_user_id(text: &str) -> Option<UserId> {
+    UserId::new(text.as_bytes()).ok().filter(is_user_id)
 }
 
 const UID: &str = "uid ";

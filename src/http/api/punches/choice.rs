@@ -9,9 +9,8 @@ use crate::http::problem::Problem;
 use crate::journal::civil::possible;
 use crate::store::journal::Filter;
 use crate::store::journal::query::Bound;
-use crate::store::journal::row::is_user_id;
+use crate::store::journal::row::parse_user_id;
 use crate::wire::clock_word::ClockWord;
-use crate::wire::record::UserId;
 
 /// The largest sequence number that a journal can hold.
 pub(super) const SEQ_CEILING: u64 = i64::MAX as u64;
@@ -27,10 +26,14 @@ pub(super) fn after(call: &Call) -> Result<u64, Problem> {
 
 /// `device`, `user_id`, `from` and `to`.
 pub(super) fn filter(call: &Call) -> Result<Filter, Problem> {
-    let user = |text: &str| UserId::new(text.as_bytes()).ok().filter(is_user_id);
     Ok(Filter {
         devices: list(call, "device", "device ids are needed", DeviceId::parse)?,
-        users: list(call, "user_id", "user ids of at most 24 bytes, without blanks, are needed", user)?,
+        users: list(
+            call,
+            "user_id",
+            "user ids of at most 24 bytes, without blanks, are needed",
+            parse_user_id,
+        )?,
         from: bound(call, "from", Edge::From)?,
         to: bound(call, "to", Edge::To)?,
     })

@@ -8,7 +8,7 @@ use postgres::types::Type;
 
 use super::{aside, reading, terminal};
 use crate::store::error::StoreError;
-use crate::store::journal::columns::{number, person_text, signed, user_id_text};
+use crate::store::journal::columns::{number, signed, user_id_text};
 use crate::store::journal::placing::{
     self, LivePlaced, LivePlacement, LiveRecord, LogBatch, LogOutcome, LogPlaced, Present, Spot,
 };
@@ -20,10 +20,11 @@ pub(super) fn place_log(
     transaction: &mut Transaction<'_>,
     batch: &LogBatch,
 ) -> Result<LogOutcome, StoreError> {
-    if batch.continues != 0 && terminal::find(transaction, &batch.serial_number)?.is_none() {
-        return Ok(LogOutcome::Outdated);
-    }
-    let terminal = terminal::find_or_make(transaction, &batch.serial_number, &batch.device_id)?;
+    let terminal = match terminal::find(transaction, &batch.serial_number)? {
+        Some(known) => known,
+        None if batch.continues != 0 => return Ok(LogOutcome::Outdated),
+        None => terminal::find_or_make(transaction, &batch.serial_number, &batch.device_id)?,
+    };
     if terminal.revision != batch.continues {
         return Ok(LogOutcome::Outdated);
     }
@@ -127,7 +128,7 @@ fn rows_at(transaction: &mut Transaction<'_>, spots: &[Place]) -> Result<Vec<(Pl
     }
     let terminals: Vec<i32> = spots.iter().map(|(terminal, _)| *terminal).collect();
     let times: Vec<i64> = spots.iter().map(|(_, (time, _))| i64::from(time.0)).collect();
-    let persons: Vec<_> = spots.iter().map(|(_, (_, person))| person_text(person)).collect();
+    let persons: Vec<_> = spots.iter().map(|(_, (_, person))| person.key()).collect();
     let found = transaction
         .query(
             "select s.spot, p.seq, p.punch_state, p.verify_mode, p.work_code, p.ordinal, p.pass \
@@ -208,7 +209,7 @@ fn insert<'r>(
             &i16::from(record.verify_mode),
             &row.source.number(),
             &row.device_id.as_str(),
-            &person_text(&record.person),
+            &record.person.key(),
             &user_id_text(record.user_id.as_ref()),
         ])
         .map_err(failed)?;

@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, Transaction, params};
 use super::{aside, reading, terminal};
 use crate::store::embedded::failed;
 use crate::store::error::StoreError;
-use crate::store::journal::columns::{number, person_text, signed, user_id_text};
+use crate::store::journal::columns::{number, signed, user_id_text};
 use crate::store::journal::placing::{
     self, LivePlaced, LivePlacement, LiveRecord, LogBatch, LogOutcome, LogPlaced, Present, Spot,
 };
@@ -19,7 +19,10 @@ pub(super) fn place_log(transaction: &Transaction<'_>, batch: &LogBatch) -> Resu
     if known.map_or(0, |known| known.revision) != batch.continues {
         return Ok(LogOutcome::Outdated);
     }
-    let terminal = terminal::find_or_make(transaction, &batch.serial_number, &batch.device_id)?;
+    let terminal = match known {
+        Some(known) => known,
+        None => terminal::find_or_make(transaction, &batch.serial_number, &batch.device_id)?,
+    };
     let mut present = HashMap::new();
     let mut look = transaction.prepare_cached(LOOK).map_err(failed)?;
     for spot in placing::spots_to_look_at(&batch.records, terminal.newest) {
@@ -102,7 +105,7 @@ fn rows_at(
     terminal: i64,
     (time, person): Spot,
 ) -> Result<Vec<Present>, StoreError> {
-    let mut rows = look.query(params![terminal, time.0, person_text(&person)]).map_err(failed)?;
+    let mut rows = look.query(params![terminal, time.0, person.key()]).map_err(failed)?;
     let mut present = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         let column = |index: usize| row.get::<_, i64>(index).map_err(failed);
@@ -134,7 +137,7 @@ fn insert(connection: &Connection, terminal: i64, rows: &[Row], pass: u64) -> Re
                 signed(row.seq),
                 terminal,
                 row.device_id.as_str(),
-                person_text(&record.person),
+                record.person.key(),
                 user_id_text(record.user_id.as_ref()),
                 record.time.0,
                 record.moment.instant,

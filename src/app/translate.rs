@@ -9,7 +9,7 @@ use crate::dialog::line::Matching;
 use crate::http::acceptor::Limits;
 use crate::http::followers::{Followers, HEARTBEAT};
 use crate::journal::CollectorSettings;
-use crate::journal::correction::{Correction, quiet_hours};
+use crate::journal::correction::Correction;
 use crate::registry::RegistrySettings;
 use crate::store::journal::JournalSettings;
 use crate::store::{self, AttachSettings, Place, StoreSettings};
@@ -107,8 +107,7 @@ pub(super) fn collector(settings: &Settings) -> CollectorSettings {
     let correction = Correction {
         on: journal.correct_clocks,
         tolerance: seconds(journal.clock_tolerance),
-        // The settings were checked; what is none is the whole day, in which no clock is set back.
-        quiet: quiet_hours(&journal.quiet_hours).unwrap_or_default(),
+        quiet: journal.quiet_hours,
     };
     CollectorSettings {
         collect: journal.collect,

@@ -65,6 +65,13 @@ impl Clock for ManualClock {
     }
 }
 
+/// Milliseconds since 1970 (UTC).
+#[must_use]
+pub fn millis(wall: SystemTime) -> i64 {
+    let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// An instant told as calendar time: what `wall` shows when the monotonic clock shows `then`.
 #[must_use]
 pub fn wall_of(then: Instant, clock: &dyn Clock) -> SystemTime {

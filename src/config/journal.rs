@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::civil::Time;
+
 use super::reader::Reader;
 
 /// Section `[journal]`.
@@ -29,7 +31,7 @@ pub struct Journal {
     /// From how much drift on.
     pub clock_tolerance: Duration,
     /// When a clock may be set back, in the device's own time.
-    pub quiet_hours: String,
+    pub quiet_hours: (Time, Time),
     /// How long punches are kept that are delivered and not in their device's log any more; zero for ever.
     pub retention: Duration,
 }
@@ -48,11 +50,8 @@ impl Journal {
         });
         let hours = "two times of day, such as 02:00-04:00";
         let quiet = from.text("journal.quiet_hours", Some("02:00-04:00"), hours, |text| {
-            let right = text.split_once('-').is_some_and(|(from, until)| {
-                let (from, until) = (time_of_day(from), time_of_day(until));
-                from.is_some() && until.is_some() && from != until
-            });
-            if right { Ok(()) } else { Err("are not two times of day such as 02:00-04:00".into()) }
+            let right = quiet_hours(text).map(drop);
+            right.ok_or_else(|| "are not two times of day such as 02:00-04:00".into())
         });
         Self {
             in_postgres,
@@ -65,17 +64,34 @@ impl Journal {
             drift_warning: from.duration("journal.drift_warning", s(30), s(1)..=h(24)),
             correct_clocks: from.switch("journal.correct_clocks", false),
             clock_tolerance: from.duration("journal.clock_tolerance", s(10), s(1)..=h(1)),
-            quiet_hours: quiet.map(|found| found.value).unwrap_or_default(),
+            quiet_hours: quiet.and_then(|found| quiet_hours(&found.value)).unwrap_or_default(),
             retention: from.duration("journal.retention", s(0), s(0)..=h(24 * 3660)),
         }
     }
 }
 
-/// `HH:MM` in minutes.
-fn time_of_day(text: &str) -> Option<u16> {
-    let (hour, minute) = text.trim().split_once(':')?;
-    let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-    let (hour, minute) = (digits(hour) && digits(minute)).then_some((hour, minute))?;
-    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-    (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+/// Reads `02:00-04:00`.
+fn quiet_hours(text: &str) -> Option<(Time, Time)> {
+    let (from, until) = text.split_once('-')?;
+    let time = |text: &str| {
+        let (hour, minute) = text.trim().split_once(':')?;
+        let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+        let fits = digits(hour) && digits(minute);
+        fits.then(|| Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()).flatten()
+    };
+    let hours = (time(from)?, time(until)?);
+    (hours.0 != hours.1).then_some(hours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_hours_are_two_times_of_day() {
+        for bad in ["", "02:00", "02:00-02:00", "2:00-04:00", "02:00-24:00", "02:60-04:00", "aa:bb-cc:dd"] {
+            assert_eq!(quiet_hours(bad), None, "{bad}");
+        }
+        assert!(quiet_hours(" 22:00 - 04:30 ").is_some());
+    }
 }

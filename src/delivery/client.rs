@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::RootCertStore;
 use ureq::Agent;
@@ -16,7 +16,7 @@ use super::lookup::{Lookup, Nowhere};
 use super::settings::DeliverySettings;
 use super::signature::sign;
 use super::target::Target;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, millis};
 use crate::base::secret::Secret;
 use crate::store::journal::delivery::Attempt;
 
@@ -116,7 +116,7 @@ impl Client {
             Err(error) => (None, None, Some(self.words(&error))),
         };
         let took = self.clock.now().saturating_duration_since(began);
-        Sent { at: milliseconds(wall), took, status, retry_after: asked, error }
+        Sent { at: millis(wall), took, status, retry_after: asked, error }
     }
 
     /// Breaks off what is under way; what is sent from now on fails.
@@ -157,12 +157,6 @@ impl Sent {
         let (status, error) = (self.status, self.error.clone());
         Attempt { id: 0, webhook, at: self.at, took, rows, count, status, error }
     }
-}
-
-/// Milliseconds since 1970.
-pub(super) fn milliseconds(wall: SystemTime) -> i64 {
-    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What is wrong with an answer of this status; `None` when nothing is.

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::back_off::delay;
 use super::batch::Batch;
-use super::client::{Parcel, Sent, milliseconds};
+use super::client::{Parcel, Sent};
 use super::house::House;
 use super::post::{GONE, Order, Post};
 use super::target::Target;
+use crate::base::clock::millis;
 use crate::base::threads::{SMALL_STACK, contained};
 use crate::store::StoreError;
 use crate::store::journal::PageQuery;
@@ -192,7 +193,7 @@ impl Worker {
             return Ok(true);
         }
         let length = 2 * attempt + LEASE;
-        let (id, owner, at) = (self.id, self.house.owner.clone(), milliseconds(self.house.clock.wall()));
+        let (id, owner, at) = (self.id, self.house.owner.clone(), millis(self.house.clock.wall()));
         let until = at.saturating_add(i64::try_from(length.as_millis()).unwrap_or(i64::MAX));
         let claimed = self.house.journal.write(self.house.soon(), move |backend| {
             if !backend.claim_webhook(id, &owner, until, at)? {
@@ -226,7 +227,7 @@ impl Worker {
                 self.house.client.send(&target, &parcel)
             }
             Err(error) => Sent {
-                at: milliseconds(self.house.clock.wall()),
+                at: millis(self.house.clock.wall()),
                 took: Duration::ZERO,
                 status: None,
                 retry_after: None,
@@ -287,7 +288,7 @@ impl Worker {
             let _ = self.house.journal.write(self.house.soon(), move |b| b.move_cursor(id, saved, cursor));
         }
         if self.lease.take().is_some() {
-            let (id, owner, now) = (self.id, self.house.owner.clone(), milliseconds(self.house.clock.wall()));
+            let (id, owner, now) = (self.id, self.house.owner.clone(), millis(self.house.clock.wall()));
             let given_back = self.house.journal.write(self.house.soon(), move |backend| {
                 backend.claim_webhook(id, &owner, now, now).map(drop)
             });

@@ -1,6 +1,6 @@
 //! Civil time and the instants it stands for: a device shows the wall clock of its place and knows no zone.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -74,13 +74,6 @@ pub fn drift(device: ClockWord, wall: SystemTime, zone: &TimeZone) -> Option<i64
     Some(device.duration_since(civil_now(wall, zone)).as_secs())
 }
 
-/// Milliseconds since 1970 (UTC).
-#[must_use]
-pub fn millis(wall: SystemTime) -> i64 {
-    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    i64::try_from(since).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,7 +103,7 @@ mod tests {
 
     #[test]
     fn drift_is_what_the_device_is_ahead() {
-        let wall = UNIX_EPOCH + std::time::Duration::from_secs(1_784_000_000);
+        let wall = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_784_000_000);
         let zone = zone_of(Some("Asia/Baghdad"));
         let host = ClockWord::pack(possible(civil_now(wall, &zone)));
         assert_eq!(drift(host, wall, &zone), Some(0));

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::civil::millis;
 use super::collector::Collector;
 use super::decode::Decoder;
 use super::reading::{Effort, End, Place, Reading, Report};
+use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;

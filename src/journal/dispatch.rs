@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::civil::millis;
 use super::collector::{Collector, Told};
 use super::errand::{Errand, Fetched};
 use super::reading::{Effort, End, Place, Reading, Report};
 use super::status::{LastRead, Proved, ReadResult};
 use super::watched::{Stage, Waiter};
+use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;

@@ -1,9 +1,9 @@
 //! Live events on their way into the journal.
 
-use super::civil::millis;
 use super::collector::Collector;
 use super::reading::Effort;
 use super::watched::stand_in;
+use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::store::journal::placing::LiveRecord;

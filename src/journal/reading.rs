@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use super::body::{Body, Foreknown};
-use super::civil::{civil_now, drift, millis, possible};
+use super::civil::{civil_now, drift, possible};
 use super::decode::{Decoder, People};
 use super::keeping::{Keeping, Stop};
 use super::run::Run;
 use super::watched::stand_in;
 use crate::base::clock::Clock;
+use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::device::{DeviceError, Session};

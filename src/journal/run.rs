@@ -325,7 +325,7 @@ impl<'r, 's, 'b, 'w> Run<'r, 's, 'b, 'w> {
                 records,
                 strange,
                 gap: closing.flatten(),
-                received_at: crate::journal::civil::millis(reading.clock.wall()),
+                received_at: crate::base::clock::millis(reading.clock.wall()),
             }
         };
         let (session, between, serve) = (&mut *self.session, &mut *self.between, self.reading.serve);

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::civil::millis;
 use super::collector::{Collector, Told};
 use super::decode::Decoder;
 use super::reading::Effort;
 use super::settings::DeviceSettings;
 use super::watched::Stage;
+use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;

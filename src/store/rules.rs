@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::device::Facts;
 use super::error::StoreError;
+use crate::base::clock;
 
 /// The longest name, in characters.
 const NAME_CEILING: usize = 100;
@@ -84,8 +85,7 @@ pub(super) fn tidy(facts: &mut Facts) {
 
 /// A point in calendar time as the stores keep it: whole milliseconds since 1970.
 pub(super) fn millis(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    i64::try_from(since).unwrap_or(i64::MAX).min(MILLIS_CEILING)
+    clock::millis(time).min(MILLIS_CEILING)
 }
 
 /// The point in calendar time that [`millis`] told; what lies before 1970 becomes 1970.

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Time;
 use tempfile::TempDir;
-use zkgate::base::clock::Clock;
+use zkgate::base::clock::{Clock, millis};
 use zkgate::base::deadline::Deadline;
 use zkgate::base::ids::DeviceId;
 use zkgate::base::liveness::Liveness;
 use zkgate::base::secret::Secret;
 use zkgate::device::{SessionSettings, Target};
-use zkgate::journal::civil::{civil_now, millis, moment, possible, zone_of};
+use zkgate::journal::civil::{civil_now, moment, possible, zone_of};
 use zkgate::journal::correction::Correction;
 use zkgate::journal::status::{CollectionStatus, ReadResult};
 use zkgate::journal::{Collector, CollectorSettings, DeviceSettings, LastRead};

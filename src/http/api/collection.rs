@@ -1,13 +1,13 @@
 //! How a device's log gets into the journal: what is set, how it went the last time, and reading it now.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ask_journal;
 use super::input::given;
-use super::view::rfc3339;
+use super::view::{moment, rfc3339};
 use crate::base::clock::{Clock, wall_of};
 use crate::http::call::{Call, Handled, Outcome, refused};
 use crate::http::problem::Problem;
@@ -180,10 +180,4 @@ fn last(read: &LastRead) -> Value {
 /// What a device's clock showed.
 pub(super) fn civil(word: ClockWord) -> String {
     word.fields().to_string()
-}
-
-/// Milliseconds since 1970 for people.
-pub(super) fn moment(millis: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    rfc3339(UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH))
 }

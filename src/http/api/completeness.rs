@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::ask_journal;
-use super::collection::{civil, moment};
+use super::collection::civil;
+use super::view::moment;
 use super::view::rfc3339;
 use crate::base::clock::wall_of;
 use crate::http::call::{Call, Handled, invalid};

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::ask_journal;
-use super::view::rfc3339;
+use super::view::{moment, rfc3339};
+use crate::base::clock::millis;
 use crate::base::ids::DeviceId;
 use crate::http::call::{Call, Handled, Outcome, invalid};
 use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
-use crate::journal::civil::millis;
 use crate::store::Condition;
 use crate::store::journal::quarantine::{Origin, Quarantined};
 
@@ -94,9 +94,6 @@ pub fn quarantine(call: &mut Call) -> Handled {
 }
 
 fn entry(found: &Quarantined) -> Value {
-    let when = |milliseconds| {
-        jiff::Timestamp::from_millisecond(milliseconds).ok().map(|moment| format!("{moment:.3}"))
-    };
     let mut entry = json!({
         "id": found.id,
         "device_id": found.device_id.as_str(),
@@ -104,8 +101,8 @@ fn entry(found: &Quarantined) -> Value {
         "origin": "live",
         "reason": found.strange.reason.word(),
         "raw": hex(&found.strange.raw),
-        "noticed_at": when(found.noticed_at),
-        "settled_at": found.settled_at.and_then(when),
+        "noticed_at": moment(found.noticed_at),
+        "settled_at": found.settled_at.map(moment),
         "settled_as": found.settled_as,
     });
     if let (Origin::Log { stride }, Some(members)) = (found.strange.origin, entry.as_object_mut()) {

@@ -1,6 +1,6 @@
 //! Devices and connections as the API shows them.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -149,6 +149,12 @@ pub(super) fn show(device: &Device, gateway: &Gateway) -> Value {
 #[must_use]
 pub fn rfc3339(moment: SystemTime) -> String {
     jiff::Timestamp::try_from(moment).map_or_else(|_| String::new(), |moment| format!("{moment:.3}"))
+}
+
+/// Milliseconds since 1970 in the same form.
+pub(super) fn moment(millis: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    rfc3339(SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
 fn status_of(slot: &SlotStatus, known: Status) -> Status {

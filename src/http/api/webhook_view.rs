@@ -1,11 +1,9 @@
 //! Webhooks and their deliveries as the API shows them: never with a secret, except to whoever has just been given
 //! it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use serde::Serialize;
 
-use super::view::rfc3339;
+use super::view::{moment, rfc3339};
 use super::webhook_input::PUNCH;
 use crate::base::clock::wall_of;
 use crate::base::secret::Secret;
@@ -125,15 +123,4 @@ impl TriedView {
         let ms = (tried.took.as_secs_f64() * 100_000.0).round() / 100.0;
         Self { ok: tried.error.is_none(), status: tried.status, ms, error: tried.error }
     }
-}
-
-/// Milliseconds since 1970 as RFC 3339.
-fn moment(milliseconds: i64) -> String {
-    rfc3339(UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)))
-}
-
-/// Now, in milliseconds since 1970.
-pub(super) fn milliseconds(wall: SystemTime) -> i64 {
-    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::ask_journal::{read, write};
 use super::webhook_input::{Change, Create, Replay, Start};
-use super::webhook_view::{AttemptView, TriedView, WebhookView, milliseconds};
+use super::webhook_view::{AttemptView, TriedView, WebhookView};
+use crate::base::clock::millis;
 use crate::http::call::{Call, Handled, Outcome};
 use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
@@ -67,7 +68,7 @@ pub fn create(call: &mut Call) -> Handled {
     let start = create.after;
     let new = create.into_new()?;
     let gateway = Arc::clone(&call.gateway);
-    let now = milliseconds(gateway.clock.wall());
+    let now = millis(gateway.clock.wall());
     let make = move |backend: &mut dyn Backend| {
         if backend.webhooks()?.len() >= WEBHOOKS_CEILING {
             return Ok(Err(Refused::Full));
@@ -95,7 +96,7 @@ pub fn change(call: &mut Call) -> Handled {
     let deadline = call.deadline()?;
     let told = changed.told.take();
     let gateway = Arc::clone(&call.gateway);
-    let now = milliseconds(gateway.clock.wall());
+    let now = millis(gateway.clock.wall());
     let patch = move |backend: &mut dyn Backend| {
         let Some(webhook) = find(backend, id)? else { return Ok(Err(Refused::Unknown(id))) };
         let patched = backend.update_webhook(id, &changed.patch(&webhook), now)?;
@@ -134,7 +135,7 @@ pub fn replay(call: &mut Call) -> Handled {
     let Replay { after } = call.body()?;
     let deadline = call.deadline()?;
     let gateway = Arc::clone(&call.gateway);
-    let now = milliseconds(gateway.clock.wall());
+    let now = millis(gateway.clock.wall());
     let set = move |backend: &mut dyn Backend| {
         let cursor = match begin(backend, after)? {
             Ok(cursor) => cursor,

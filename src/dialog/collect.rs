@@ -121,8 +121,9 @@ impl Collect {
             // The size word is only a claim: what came in one piece is weighed elsewhere.
             Some(due) if self.is_guess() => self.received as u64 >= due,
             Some(due) => self.received as u64 == due,
-            // Less than a size word, unannounced, is an empty table.
-            None => self.packets > 0,
+            // Less than a size word, unannounced, is an empty table; a datagram with something in it is the end of
+            // a table that overtook the rest.
+            None => self.packets > 0 && (self.carrier == Carrier::Tcp || self.received == 0),
         }
     }
 

@@ -117,7 +117,7 @@ impl Service {
         let mut client = self.client();
         client.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_eq!(client.answer().expect("an answer").status, 200);
-        assert!(start.elapsed() < Duration::from_secs(1), "health took {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(5), "health took {:?}", start.elapsed());
     }
 
     pub fn acceptor(&self) -> &Acceptor {

@@ -33,7 +33,7 @@ fn a_newcomer_takes_the_place_of_the_idlest_and_never_of_one_in_flight() {
     let mut crowd: Vec<_> = (0..19).map(|_| service.client()).collect();
     service.until("the house is full", |stats| stats.connections_open == 20);
     for n in 1..=30 {
-        assert!(health(&service) < Duration::from_secs(1));
+        assert!(health(&service) < Duration::from_secs(5));
         assert!(service.stats().connections_open <= 20, "newcomer {n}");
     }
     assert!(service.stats().connections_evicted >= 1);
@@ -53,11 +53,11 @@ fn health_has_a_place_when_all_others_are_taken() {
     assert_is_quick(&service);
 }
 
-/// Nine of ten health requests in 100 ms, and all of them answered: a busy machine may stall one.
+/// Nine of ten health requests within a second, and all of them answered: nobody waits for the others' deadlines.
 fn assert_is_quick(service: &Service) {
     let mut times: Vec<_> = (0..50).map(|_| health(service)).collect();
     times.sort_unstable();
-    assert!(times[45] < Duration::from_millis(100), "health took {times:?}");
+    assert!(times[45] < Duration::from_secs(1), "health took {times:?}");
 }
 
 fn health(service: &Service) -> Duration {

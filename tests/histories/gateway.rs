@@ -47,7 +47,7 @@ impl Gateway {
 
     /// The settings of a service that soon notices and soon tries again.
     pub fn setup() -> Setup {
-        Setup::new()
+        Setup::collecting()
             .set("ZKGATE_JOURNAL_POLL_INTERVAL", "1s")
             .set("ZKGATE_JOURNAL_COMPARE_INTERVAL", "2s")
             .set("ZKGATE_HTTP_MAX_IN_FLIGHT", "600")

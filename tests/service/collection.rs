@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use zkgate::simulator::{Config, DeviceHandle, Simulator};
 
-use crate::service::Service;
+use crate::service::{Service, Setup};
 
 fn device(punches: usize) -> (Simulator, DeviceHandle) {
     let simulator = Simulator::start(Config { users: 10, punches, ..Config::default() }).unwrap();
@@ -17,7 +17,7 @@ fn collected(service: &Service, id: &str) -> Value {
 
 #[test]
 fn what_is_set_at_the_same_moment_by_several_is_all_set() {
-    let (mut service, (_simulator, device)) = (Service::start(), device(5));
+    let (mut service, (_simulator, device)) = (Setup::collecting().start(), device(5));
     let id = service.add_up(&device);
     collected(&service, &id);
     let path = format!("/devices/{id}/collection");
@@ -70,7 +70,7 @@ fn what_is_set_at_the_same_moment_by_several_is_all_set() {
 
 #[test]
 fn a_log_is_read_judged_and_cleared_over_http() {
-    let (service, (_simulator, device)) = (Service::start(), device(40));
+    let (service, (_simulator, device)) = (Setup::collecting().start(), device(40));
     let id = service.add_up(&device);
     collected(&service, &id);
     let read = service.post(&format!("/devices/{id}/collection/read"), &json!({ "everything": true }));

@@ -11,7 +11,7 @@ use crate::service::{Service, Setup};
 
 /// Receivers of these tests are on this machine.
 fn setup() -> Setup {
-    Setup::new().set("ZKGATE_WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", "true")
+    Setup::collecting().set("ZKGATE_WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", "true")
 }
 
 fn made(service: &Service, body: &Value) -> Value {

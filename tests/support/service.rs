@@ -47,7 +47,8 @@ pub struct Answer {
 }
 
 impl Setup {
-    /// Waits are short, so that what fails fails soon; everything else is as it is for everybody.
+    /// Waits are short, so that what fails fails soon, and no device is asked for anything but what a test asks;
+    /// everything else is as it is for everybody.
     pub fn new() -> Self {
         let setup = Self {
             home: Arc::new(tempfile::Builder::new().prefix("zkgate-").tempdir().unwrap()),
@@ -62,6 +63,14 @@ impl Setup {
             .set("ZKGATE_SESSIONS_PROGRESS_TIMEOUT", "400ms")
             .set("ZKGATE_SESSIONS_BACK_OFF_FIRST", "50ms")
             .set("ZKGATE_SESSIONS_BACK_OFF_CAP", "300ms")
+            .set("ZKGATE_JOURNAL_COLLECT", "false")
+    }
+
+    /// The same, and the journal collects from the devices, as it does unless it is told not to.
+    pub fn collecting() -> Self {
+        let mut setup = Self::new();
+        setup.environment.remove("ZKGATE_JOURNAL_COLLECT");
+        setup
     }
 
     pub fn set(mut self, variable: &str, value: impl Into<String>) -> Self {

@@ -35,10 +35,13 @@ fn of_two_gateways_one_delivers_and_the_other_takes_over_when_it_ends() {
     other.until_progress(id, |progress| progress.cursor == 9);
     other.punches(10, 0..1);
     receiver.until_taken(10);
+    // What is delivered and not yet noted would come again.
+    other.until_kept(id, |webhook| webhook.cursor == 10);
 
     one.stop();
     other.punches(11, 0..3);
     assert_eq!(receiver.until_taken(13), (1..=13).collect::<Vec<_>>(), "every row once, in order");
+    other.until_kept(id, |webhook| webhook.cursor == 13);
     // A replay through a gateway that has not delivered so far.
     let third = start(&house);
     third.patch(id, WebhookPatch { cursor: Some(11), ..WebhookPatch::default() });

@@ -523,6 +523,22 @@ fn any_said() -> impl Strategy<Value = Option<Said>> {
     proptest::option::weighted(0.85, (code, 0..6u16, payload))
 }
 
+#[test]
+fn the_last_byte_of_a_table_that_overtakes_the_rest_is_not_all_of_it() {
+    let data = table(2045);
+    assert_eq!(data.len() % 1024, 1);
+    let mut said = transfer(&data, 1024);
+    let last = said.iter().rposition(|(command, ..)| *command == Command::DATA).unwrap();
+    let byte = said.remove(last);
+    said.insert(0, byte);
+    let mut stage = opened(Udp, Method::Direct, None);
+    let reply = stage.asked().reply;
+    for (command, session, payload) in said {
+        stage.hear(&Packet { command, session, reply, payload: &payload });
+    }
+    assert_eq!(stage.done.unwrap().unwrap().data, data);
+}
+
 proptest! {
     #[test]
     fn anything_that_is_said_ends_in_a_result_or_a_wait(

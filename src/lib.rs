@@ -13,6 +13,7 @@
 //! | [`ops`] | health verdict, systemd, signals, logging |
 //! | [`delivery`] | webhooks: the journal plus a cursor for each subscription |
 //! | [`journal`] | no punch lost, none twice: reading logs, hearing events |
+//! | [`operations`] | what is asked that has an effect: noted, watched, ended |
 //! | [`registry`] | who may talk to which device, now |
 //! | [`store`] | what is remembered: SQLite, PostgreSQL, somebody else's table |
 //! | [`device`] | one device, one session, blocking calls with a deadline |
@@ -63,6 +64,7 @@ pub mod device;
 pub mod dialog;
 pub mod http;
 pub mod journal;
+pub mod operations;
 pub mod ops;
 pub mod registry;
 pub mod simulator;

@@ -15,23 +15,27 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::base::alarm::Alarms;
-use crate::base::clock::{Clock, SystemClock};
+use crate::base::clock::{Clock, SystemClock, millis};
 use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
 use crate::base::secret::Secret;
 use crate::config::{Settings, Token};
 use crate::delivery::Deliveries;
 use crate::http::acceptor::{self, Acceptor};
+use crate::http::device_settings::AllDeviceSettings;
 use crate::http::engine::Engine;
 use crate::http::gateway::Gateway;
 use crate::http::stream::Streams;
 use crate::http::token::{self, TokenCheck};
+use crate::http::tokens::Tokens;
 use crate::http::workers;
 use crate::journal::Collector;
+use crate::operations::Operations;
 use crate::ops::limits::{FixedNumbers, allow_open_files};
 use crate::registry::Registry;
 use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
 use crate::store::journal::Journal;
+use crate::store::ledger::{Book, Ledger};
 use crate::store::{Store, StoreError};
 use crate::wire::comm_key::CommKey;
 
@@ -87,6 +91,8 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+/// For how long the ledger may take for its first question.
+const OPENING: Duration = Duration::from_secs(30);
 /// For how long the demonstration waits for its own store.
 const REGISTERING: Duration = Duration::from_secs(10);
 
@@ -114,6 +120,12 @@ impl App {
         let alarms = Alarms::start(&liveness)?;
         let streams = Streams::start(settings.http.streams)?;
         let store = Store::open(translate::store(settings), Arc::clone(&clock), &liveness)?;
+        let now = millis(clock.wall());
+        let ledger = Ledger::open(&settings.state_dir, now, &liveness)?;
+        let opening = Deadline::after(clock.now(), OPENING);
+        let made = ledger.ask(opening, Book::tokens)?;
+        let device_settings = ledger.ask(opening, Book::device_settings)?;
+        let operations = Operations::new(ledger, Arc::clone(&clock));
         let journal = Journal::open(&translate::journal(settings), Arc::clone(&clock), &liveness)?;
         let told = translate::deliveries(settings);
         let deliveries = Deliveries::start(Arc::clone(&journal), told, Arc::clone(&clock), &liveness)
@@ -150,7 +162,9 @@ impl App {
             alarms,
             followers: translate::followers(settings),
             streams,
-            token: check,
+            device_settings: AllDeviceSettings::new(device_settings),
+            tokens: Tokens::new(check, made),
+            operations,
             default_timeout: settings.http.default_timeout,
             max_timeout: settings.http.max_timeout,
             table_timeout: settings.sessions.transfer_timeout.min(settings.http.max_timeout),
@@ -243,6 +257,7 @@ impl App {
         let deadline = Deadline::after(Instant::now(), self.stop_timeout);
         self.acceptor.stop_accepting();
         self.gateway.collector.stop();
+        self.gateway.operations.cancel_all();
         self.gateway.registry.stop(deadline);
         // Nothing more will come; whoever follows or waits would keep the acceptor from ending.
         self.gateway.journal.feed().close();
@@ -254,6 +269,8 @@ impl App {
                 log::error!("an HTTP worker had ended in a panic");
             }
         }
+        // The last endings are noted before it closes.
+        self.gateway.operations.ledger().close();
         if let Err(error) = self.gateway.store.close(deadline) {
             log::warn!("the store was not closed in order: {error}");
         }

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod liveness;
 pub mod lock;
 pub mod readiness;
+pub mod scope;
 pub mod seats;
 pub mod secret;
 pub mod series;

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
+use sha2::{Digest, Sha256};
 
 use super::engine::Headers;
 use super::gateway::Gateway;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::response::Answer;
+use super::route::Segments;
+use super::tokens::Who;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::registry::Refusal;
@@ -24,11 +27,23 @@ pub struct Call {
     pub gateway: Arc<Gateway>,
     /// When it came.
     pub since: Instant,
-    id: Option<String>,
+    /// Who asks.
+    pub who: Who,
+    segments: Vec<(&'static str, String)>,
     query: Vec<(String, String)>,
     headers: Headers,
     body: Vec<u8>,
     reply: Option<Reply>,
+}
+
+/// What was asked, as it came.
+pub(super) struct Asked<'r> {
+    pub(super) since: Instant,
+    pub(super) who: Who,
+    pub(super) segments: &'r Segments<'r>,
+    pub(super) query: &'r str,
+    pub(super) headers: Headers,
+    pub(super) body: Vec<u8>,
 }
 
 /// How a handler ends that did not fail.
@@ -43,20 +58,14 @@ pub enum Outcome {
 pub type Handled = Result<Outcome, Problem>;
 
 impl Call {
-    pub(super) fn new(
-        gateway: Arc<Gateway>,
-        since: Instant,
-        id: Option<&str>,
-        query: &str,
-        headers: Headers,
-        body: Vec<u8>,
-        reply: Reply,
-    ) -> Self {
+    pub(super) fn new(gateway: Arc<Gateway>, asked: Asked<'_>, reply: Reply) -> Self {
+        let Asked { since, who, segments, query, headers, body } = asked;
         let query = form_urlencoded::parse(query.as_bytes()).map(|(k, v)| (k.into_owned(), v.into_owned()));
         Self {
             gateway,
             since,
-            id: id.map(str::to_owned),
+            who,
+            segments: segments.iter().map(|(name, text)| (*name, (*text).to_owned())).collect(),
             query: query.collect(),
             headers,
             body,
@@ -87,10 +96,22 @@ impl Call {
     /// # Errors
     /// 404 when there is none.
     pub fn device(&self) -> Result<Arc<Device>, Problem> {
-        let text = self.id.as_deref().unwrap_or_default();
+        let text = self.segment("id");
         let plain = percent_decoded(text);
         let id = plain.as_deref().and_then(DeviceId::parse).ok_or_else(|| Problem::no_device(text))?;
         self.gateway.store.devices().get(&id).cloned().ok_or_else(|| Problem::no_device(text))
+    }
+
+    /// What stands in the path for this name, with its escapes; empty when the path has no such name.
+    #[must_use]
+    pub fn segment(&self, name: &str) -> &str {
+        self.segments.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text.as_str())
+    }
+
+    /// What stands in the path for this name, without escapes; `None` for bytes beyond ASCII.
+    #[must_use]
+    pub fn plain_segment(&self, name: &str) -> Option<String> {
+        percent_decoded(self.segment(name))
     }
 
     /// The headers that are passed on.
@@ -104,7 +125,7 @@ impl Call {
     /// # Errors
     /// 404 when there cannot be one.
     pub fn webhook(&self) -> Result<u64, Problem> {
-        self.numbered().map_err(Problem::no_webhook)
+        self.number_in_path().map_err(Problem::no_webhook)
     }
 
     /// The thing in quarantine that the path names; whether there is one is not known yet.
@@ -112,13 +133,52 @@ impl Call {
     /// # Errors
     /// 404 when there cannot be one.
     pub fn quarantined(&self) -> Result<u64, Problem> {
-        self.numbered().map_err(Problem::nothing_in_quarantine)
+        self.number_in_path().map_err(Problem::nothing_in_quarantine)
     }
 
-    fn numbered(&self) -> Result<u64, &str> {
-        let text = self.id.as_deref().unwrap_or_default();
+    /// The number that stands in the path for `{id}`.
+    ///
+    /// # Errors
+    /// What stands there instead.
+    pub fn number_in_path(&self) -> Result<u64, &str> {
+        let text = self.segment("id");
         let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         number.ok_or(text)
+    }
+
+    /// The value of `Idempotency-Key`: under one key the same request is carried out once.
+    ///
+    /// # Errors
+    /// 400 when it is no key.
+    pub fn idempotency_key(&self) -> Result<Option<String>, Problem> {
+        let Some(key) = self.headers.idempotency_key.as_deref() else { return Ok(None) };
+        let fits = (1..=KEY_CEILING).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Some(key.to_owned())).ok_or_else(|| {
+            let detail =
+                format!("An Idempotency-Key has 1 to {KEY_CEILING} visible ASCII characters and no blanks.");
+            Problem::bad_request("invalid_idempotency_key", detail)
+        })
+    }
+
+    /// SHA-256 of what is asked for: the path's names, the parameters and the body, under this name.
+    #[must_use]
+    pub fn digest(&self, kind: &str) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        let mut add = |part: &[u8]| {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        };
+        add(kind.as_bytes());
+        for (_, segment) in &self.segments {
+            add(segment.as_bytes());
+        }
+        // How long the caller waits does not make it another request.
+        for (name, value) in self.query.iter().filter(|(name, _)| name != "timeout") {
+            add(name.as_bytes());
+            add(value.as_bytes());
+        }
+        add(&self.body);
+        digest.finalize().into()
     }
 
     /// The value of a query parameter.
@@ -272,6 +332,8 @@ fn cut(error: &serde_json::Error) -> String {
     if shown.len() < text.len() { format!("{shown}…") } else { shown }
 }
 
+/// The longest idempotency key, in bytes.
+const KEY_CEILING: usize = 255;
 /// The longest error about a body, in characters.
 const ERROR_CEILING: usize = 300;
 

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::device_settings::AllDeviceSettings;
 use super::followers::Followers;
 use super::stream::Streams;
-use super::token::TokenCheck;
+use super::tokens::Tokens;
 use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
 use crate::delivery::Deliveries;
 use crate::journal::Collector;
+use crate::operations::Operations;
 use crate::registry::Registry;
 use crate::store::Store;
 use crate::store::journal::Journal;
@@ -38,7 +40,11 @@ pub struct Gateway {
     /// Threads for large answers.
     pub streams: Arc<Streams>,
     /// Who may come in.
-    pub token: TokenCheck,
+    pub tokens: Tokens,
+    /// What has to be known of devices besides their records.
+    pub device_settings: AllDeviceSettings,
+    /// What is being done, and who did what.
+    pub operations: Arc<Operations>,
     /// The deadline of a request that names none.
     pub default_timeout: Duration,
     /// The longest deadline that a request may name.

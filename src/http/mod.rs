@@ -8,9 +8,11 @@
 pub mod acceptor;
 pub mod api;
 pub mod call;
+pub mod device_settings;
 pub mod engine;
 pub mod followers;
 pub mod gateway;
+mod note;
 pub mod problem;
 pub mod reply;
 pub mod responder;
@@ -18,4 +20,5 @@ pub mod response;
 pub mod route;
 pub mod stream;
 pub mod token;
+pub mod tokens;
 pub mod workers;

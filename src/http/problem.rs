@@ -58,7 +58,7 @@ impl Problem {
         Self::none("unsettled entry", id)
     }
 
-    fn none(what: &str, id: &str) -> Self {
+    pub(super) fn none(what: &str, id: &str) -> Self {
         // What stands in the path is repeated only as far as an id could.
         let shown: String = id.chars().filter(|c| c.is_ascii_graphic()).take(DeviceId::CEILING).collect();
         Self::new(404, "not_found", format!("There is no {what} {shown}."))
@@ -80,25 +80,30 @@ impl Problem {
     /// The problem as an answer.
     #[must_use]
     pub fn answer(self) -> Answer {
-        let retry_after = self.retry_after.map(whole_seconds);
         let (status, allow) = (self.status, self.allow);
-        let mut body = Map::new();
-        body.insert("type".to_owned(), "about:blank".into());
-        body.insert("title".to_owned(), reason(status).into());
-        body.insert("status".to_owned(), status.into());
-        body.insert("code".to_owned(), self.code.into());
-        body.insert("detail".to_owned(), self.detail.into());
-        if let Some(seconds) = retry_after {
-            body.insert("retry_after".to_owned(), seconds.into());
-        }
-        body.extend(self.more);
-        let bytes = Value::Object(body).to_string();
         Answer {
-            retry_after,
+            retry_after: self.retry_after.map(whole_seconds),
             allow,
             www_authenticate: status == 401,
-            ..Answer::bytes(status, ContentType::ProblemJson, bytes)
+            code: Some(self.code),
+            ..Answer::bytes(status, ContentType::ProblemJson, self.to_json().to_string())
         }
+    }
+
+    /// The problem as a value.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut body = Map::new();
+        body.insert("type".to_owned(), "about:blank".into());
+        body.insert("title".to_owned(), reason(self.status).into());
+        body.insert("status".to_owned(), self.status.into());
+        body.insert("code".to_owned(), self.code.into());
+        body.insert("detail".to_owned(), self.detail.as_str().into());
+        if let Some(seconds) = self.retry_after.map(whole_seconds) {
+            body.insert("retry_after".to_owned(), seconds.into());
+        }
+        body.extend(self.more.clone());
+        Value::Object(body)
     }
 
     /// Why a device did not answer.

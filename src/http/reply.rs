@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use super::note::Note;
 use super::problem::Problem;
 use super::responder::{AnswerStream, Responder};
 use super::response::{Answer, Body};
@@ -17,6 +18,7 @@ use crate::base::lock::lock;
 pub struct Reply {
     responder: Responder,
     streams: Arc<Streams>,
+    note: Option<Note>,
 }
 
 /// A reply that two may want to send; the first one does.
@@ -29,11 +31,19 @@ const AT_ONCE: usize = 64 * 1024;
 
 impl Reply {
     pub(super) const fn new(responder: Responder, streams: Arc<Streams>) -> Self {
-        Self { responder, streams }
+        Self { responder, streams, note: None }
+    }
+
+    /// The same, and the answer is noted in the audit log.
+    pub(super) fn noted(self, note: Note) -> Self {
+        Self { note: Some(note), ..self }
     }
 
     /// Sends an answer: a small one at once, a large one through the stream threads.
     pub fn send(self, answer: Answer) {
+        if let Some(note) = self.note {
+            note.write(answer.status, answer.code);
+        }
         let small = match &answer.body {
             Body::Empty => true,
             Body::Bytes(bytes) => bytes.len() <= AT_ONCE,
@@ -68,6 +78,9 @@ impl Reply {
     /// # Errors
     /// When the client has gone.
     pub fn into_stream(self, answer: Answer) -> io::Result<AnswerStream> {
+        if let Some(note) = self.note {
+            note.write(answer.status, answer.code);
+        }
         self.responder.into_stream(answer)
     }
 

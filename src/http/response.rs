@@ -28,6 +28,10 @@ pub struct Answer {
     pub www_authenticate: bool,
     /// How long others may keep a copy.
     pub caching: Caching,
+    /// Which problem it tells, for our own books.
+    pub code: Option<&'static str>,
+    /// Whether it is what an earlier request with the same `Idempotency-Key` came to.
+    pub replayed: bool,
     /// The body.
     pub body: Body,
 }
@@ -101,6 +105,8 @@ impl Answer {
             allow: None,
             www_authenticate: false,
             caching: Caching::NoStore,
+            code: None,
+            replayed: false,
             body: Body::Empty,
         }
     }
@@ -163,6 +169,9 @@ impl Answer {
         }
         if let Some(methods) = self.allow.filter(|methods| methods.bytes().all(plain)) {
             write!(into, "Allow: {methods}\r\n")?;
+        }
+        if self.replayed {
+            into.extend_from_slice(b"Idempotency-Replayed: true\r\n");
         }
         if self.www_authenticate {
             into.extend_from_slice(b"WWW-Authenticate: Bearer realm=\"zkgate\"\r\n");

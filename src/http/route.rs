@@ -1,102 +1,127 @@
 //! The table of everything that can be asked: method, path, and who answers.
 
+use std::sync::LazyLock;
+
 use super::api;
 use super::call::{Call, Handled};
 use super::engine::Method;
 use super::problem::Problem;
+use crate::base::scope::Scope::{self, Admin, Operate, Read};
 
 /// One row.
 pub struct Route {
     /// `GET` answers `HEAD` too.
     pub method: &'static str,
-    /// The path; `{id}` stands for one segment.
+    /// The path; what stands in braces is one segment.
     pub path: &'static str,
-    /// Whether it answers without a token.
-    pub open: bool,
+    /// What a token must allow; nothing for whoever may come without one.
+    pub scope: Option<Scope>,
     /// Who answers.
     pub handler: fn(&mut Call) -> Handled,
 }
 
 /// What was found for a request.
 pub enum Found<'t> {
-    /// A row, and the segment that stands for `{id}`.
-    Route(&'static Route, Option<&'t str>),
+    /// A row, and the segments that stand for the names in its braces.
+    Route(&'static Route, Segments<'t>),
     /// No row.
     Nothing(Problem),
 }
 
-const fn route(method: &'static str, path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
-    Route { method, path, open: false, handler }
+/// The segments of a path, by the names that they have in the table.
+pub type Segments<'t> = Vec<(&'static str, &'t str)>;
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    scope: Scope,
+    handler: fn(&mut Call) -> Handled,
+) -> Route {
+    Route { method, path, scope: Some(scope), handler }
 }
 
 const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
-    Route { method: "GET", path, open: true, handler }
+    Route { method: "GET", path, scope: None, handler }
 }
 
 /// The table.
-pub static ROUTES: [Route; 45] = [
+///
+/// Whoever may change what devices are known, who is told of punches, or what is not got back, needs
+/// [`Scope::Admin`]; whoever uses a device, [`Scope::Operate`].
+pub static ROUTES: &[Route] = &[
     open("/healthz", api::health::alive),
     open("/readyz", api::health::ready),
-    route("GET", "/api/v1/devices", api::devices::list),
-    route("POST", "/api/v1/devices", api::devices::create),
-    route("POST", "/api/v1/devices/test-connection", api::testing::address),
-    route("GET", "/api/v1/devices/{id}", api::devices::one),
-    route("PATCH", "/api/v1/devices/{id}", api::devices::change),
-    route("DELETE", "/api/v1/devices/{id}", api::devices::delete),
-    route("POST", "/api/v1/devices/{id}/test", api::testing::device),
-    route("GET", "/api/v1/devices/{id}/connection", api::connections::one),
-    route("POST", "/api/v1/devices/{id}/connect", api::connections::connect),
-    route("POST", "/api/v1/devices/{id}/disconnect", api::connections::disconnect),
-    route("POST", "/api/v1/devices/{id}/lend", api::connections::lend),
-    route("POST", "/api/v1/devices/{id}/resume", api::connections::resume),
-    route("GET", "/api/v1/connections", api::connections::list),
-    route("POST", "/api/v1/connections/disconnect-all", api::connections::disconnect_all),
-    route("GET", "/api/v1/punches", api::punches::list),
-    route("GET", "/api/v1/punches/stream", api::punches::stream),
-    route("GET", "/api/v1/punches/export", api::punches::export),
-    route("GET", "/api/v1/quarantine", api::journal::quarantine),
-    route("POST", "/api/v1/quarantine/{id}/dismiss", api::journal::dismiss),
-    route("GET", "/api/v1/journal", api::journal::show),
-    route("GET", "/api/v1/devices/{id}/info", api::info::info),
-    route("POST", "/api/v1/devices/{id}/info/refresh", api::info::refresh),
-    route("GET", "/api/v1/devices/{id}/serial", api::info::serial),
-    route("GET", "/api/v1/devices/{id}/capacity", api::info::capacity),
-    route("GET", "/api/v1/devices/{id}/time", api::time::show),
-    route("PUT", "/api/v1/devices/{id}/time", api::time::set),
-    route("GET", "/api/v1/devices/{id}/users", api::users::list),
-    route("GET", "/api/v1/devices/{id}/attendance", api::attendance::list),
-    route("POST", "/api/v1/devices/{id}/attendance/clear", api::clear::clear),
-    route("GET", "/api/v1/devices/{id}/collection", api::collection::show),
-    route("PATCH", "/api/v1/devices/{id}/collection", api::collection::change),
-    route("POST", "/api/v1/devices/{id}/collection/read", api::collection::read),
-    route("GET", "/api/v1/devices/{id}/completeness", api::completeness::show),
-    route("POST", "/api/v1/devices/{id}/restart", api::power::restart),
-    route("POST", "/api/v1/devices/{id}/test-voice", api::power::test_voice),
-    route("GET", "/api/v1/webhooks", api::webhooks::list),
-    route("POST", "/api/v1/webhooks", api::webhooks::create),
-    route("GET", "/api/v1/webhooks/{id}", api::webhooks::one),
-    route("PATCH", "/api/v1/webhooks/{id}", api::webhooks::change),
-    route("DELETE", "/api/v1/webhooks/{id}", api::webhooks::delete),
-    route("POST", "/api/v1/webhooks/{id}/test", api::webhooks::test),
-    route("POST", "/api/v1/webhooks/{id}/replay", api::webhooks::replay),
-    route("GET", "/api/v1/webhooks/{id}/deliveries", api::webhooks::deliveries),
+    route("GET", "/api/v1/devices", Read, api::devices::list),
+    route("POST", "/api/v1/devices", Admin, api::devices::create),
+    route("POST", "/api/v1/devices/test-connection", Admin, api::testing::address),
+    route("GET", "/api/v1/devices/{id}", Read, api::devices::one),
+    route("PATCH", "/api/v1/devices/{id}", Admin, api::devices::change),
+    route("DELETE", "/api/v1/devices/{id}", Admin, api::devices::delete),
+    route("POST", "/api/v1/devices/{id}/test", Operate, api::testing::device),
+    route("GET", "/api/v1/devices/{id}/connection", Read, api::connections::one),
+    route("POST", "/api/v1/devices/{id}/connect", Operate, api::connections::connect),
+    route("POST", "/api/v1/devices/{id}/disconnect", Operate, api::connections::disconnect),
+    route("POST", "/api/v1/devices/{id}/lend", Operate, api::connections::lend),
+    route("POST", "/api/v1/devices/{id}/resume", Operate, api::connections::resume),
+    route("GET", "/api/v1/connections", Read, api::connections::list),
+    route("POST", "/api/v1/connections/disconnect-all", Admin, api::connections::disconnect_all),
+    route("GET", "/api/v1/punches", Read, api::punches::list),
+    route("GET", "/api/v1/punches/stream", Read, api::punches::stream),
+    route("GET", "/api/v1/punches/export", Read, api::punches::export),
+    route("GET", "/api/v1/quarantine", Read, api::journal::quarantine),
+    route("POST", "/api/v1/quarantine/{id}/dismiss", Admin, api::journal::dismiss),
+    route("GET", "/api/v1/journal", Read, api::journal::show),
+    route("GET", "/api/v1/devices/{id}/info", Read, api::info::info),
+    route("POST", "/api/v1/devices/{id}/info/refresh", Operate, api::info::refresh),
+    route("GET", "/api/v1/devices/{id}/serial", Read, api::info::serial),
+    route("GET", "/api/v1/devices/{id}/capacity", Read, api::info::capacity),
+    route("GET", "/api/v1/devices/{id}/time", Read, api::time::show),
+    route("PUT", "/api/v1/devices/{id}/time", Operate, api::time::set),
+    route("GET", "/api/v1/devices/{id}/users", Read, api::users::list),
+    route("GET", "/api/v1/devices/{id}/attendance", Read, api::attendance::list),
+    route("POST", "/api/v1/devices/{id}/attendance/clear", Admin, api::clear::clear),
+    route("GET", "/api/v1/devices/{id}/collection", Read, api::collection::show),
+    route("PATCH", "/api/v1/devices/{id}/collection", Admin, api::collection::change),
+    route("POST", "/api/v1/devices/{id}/collection/read", Operate, api::collection::read),
+    route("GET", "/api/v1/devices/{id}/completeness", Read, api::completeness::show),
+    route("POST", "/api/v1/devices/{id}/restart", Operate, api::power::restart),
+    route("POST", "/api/v1/devices/{id}/test-voice", Operate, api::power::test_voice),
+    route("POST", "/api/v1/devices/{id}/unlock", Operate, api::door::unlock),
+    route("GET", "/api/v1/devices/{id}/door", Read, api::door::state),
+    route("GET", "/api/v1/devices/{id}/settings", Read, api::device_settings::show),
+    route("PATCH", "/api/v1/devices/{id}/settings", Admin, api::device_settings::change),
+    route("GET", "/api/v1/operations", Read, api::operations::list),
+    route("GET", "/api/v1/operations/{id}", Read, api::operations::one),
+    route("POST", "/api/v1/operations/{id}/cancel", Operate, api::operations::cancel),
+    route("GET", "/api/v1/tokens", Admin, api::tokens::list),
+    route("POST", "/api/v1/tokens", Admin, api::tokens::create),
+    route("DELETE", "/api/v1/tokens/{id}", Admin, api::tokens::revoke),
+    route("GET", "/api/v1/audit", Admin, api::audit::list),
+    route("GET", "/api/v1/webhooks", Read, api::webhooks::list),
+    route("POST", "/api/v1/webhooks", Admin, api::webhooks::create),
+    route("GET", "/api/v1/webhooks/{id}", Read, api::webhooks::one),
+    route("PATCH", "/api/v1/webhooks/{id}", Admin, api::webhooks::change),
+    route("DELETE", "/api/v1/webhooks/{id}", Admin, api::webhooks::delete),
+    route("POST", "/api/v1/webhooks/{id}/test", Admin, api::webhooks::test),
+    route("POST", "/api/v1/webhooks/{id}/replay", Admin, api::webhooks::replay),
+    route("GET", "/api/v1/webhooks/{id}/deliveries", Read, api::webhooks::deliveries),
 ];
 
 /// Looks a request up.
 pub fn find<'t>(method: &Method, path: &'t str) -> Found<'t> {
     let asked = if *method == Method::Head { "GET" } else { method.as_str() };
     let mut allowed = Vec::new();
-    let mut best: Option<(&'static Route, Option<&'t str>)> = None;
-    for route in &ROUTES {
-        let Some(id) = matches(route.path, path) else { continue };
+    let mut best: Option<(&'static Route, Segments<'t>)> = None;
+    for route in ROUTES {
+        let Some(segments) = matches(route.path, path) else { continue };
         allowed.push(route.method);
-        // A path without `{id}` in it is the better match: `test-connection` is no device.
-        if route.method == asked && (best.is_none() || id.is_none()) {
-            best = Some((route, id));
+        // The path with fewer names in it is the better match: `test-connection` is no device.
+        if route.method == asked && best.as_ref().is_none_or(|(_, other)| segments.len() < other.len()) {
+            best = Some((route, segments));
         }
     }
     match best {
-        Some((route, id)) => Found::Route(route, id),
+        Some((route, segments)) => Found::Route(route, segments),
         None if allowed.is_empty() => {
             Found::Nothing(Problem::new(404, "unknown_path", "There is nothing under this path."))
         }
@@ -109,25 +134,32 @@ pub fn find<'t>(method: &Method, path: &'t str) -> Found<'t> {
     }
 }
 
-/// Whether the path fits the pattern, and what stands for `{id}`.
-fn matches<'t>(pattern: &str, path: &'t str) -> Option<Option<&'t str>> {
-    let Some((before, after)) = pattern.split_once("{id}") else { return (pattern == path).then_some(None) };
-    let id = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!id.is_empty() && !id.contains('/')).then_some(Some(id))
+/// Whether the path fits the pattern, and what stands for the names in it.
+fn matches<'t>(pattern: &'static str, path: &'t str) -> Option<Segments<'t>> {
+    let (mut segments, mut parts) = (Vec::new(), path.split('/'));
+    for expected in pattern.split('/') {
+        let part = parts.next()?;
+        match expected.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) if !part.is_empty() => segments.push((name, part)),
+            None if part == expected => {}
+            _ => return None,
+        }
+    }
+    parts.next().is_none().then_some(segments)
 }
 
 /// The methods as a header value from a closed set.
 fn allow_header(methods: &[&str]) -> &'static str {
-    let knows = |method| methods.contains(&method);
-    match (knows("GET"), knows("POST"), knows("PATCH"), knows("PUT")) {
-        (true, true, true, _) => "GET, HEAD, POST, PATCH, DELETE",
-        (true, true, ..) => "GET, HEAD, POST",
-        (true, _, true, _) if !knows("DELETE") => "GET, HEAD, PATCH",
-        (true, _, true, _) => "GET, HEAD, PATCH, DELETE",
-        (true, _, _, true) => "GET, HEAD, PUT",
-        (true, ..) => "GET, HEAD",
-        _ => "POST",
-    }
+    const KNOWN: [&str; 5] = ["GET, HEAD", "POST", "PUT", "PATCH", "DELETE"];
+    static HEADERS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let chosen = |set: usize| KNOWN.iter().enumerate().filter(move |(bit, _)| set & (1 << bit) != 0);
+        (0..1 << KNOWN.len())
+            .map(|set| chosen(set).map(|(_, method)| *method).collect::<Vec<_>>().join(", "))
+            .collect()
+    });
+    let knows = |name: &str| methods.iter().any(|method| name.split(", ").any(|part| part == *method));
+    let set = KNOWN.iter().enumerate().fold(0, |set, (bit, name)| set | usize::from(knows(name)) << bit);
+    HEADERS.get(set).map_or("", String::as_str)
 }
 
 #[cfg(test)]
@@ -137,8 +169,8 @@ mod tests {
     #[test]
     fn a_fixed_segment_wins_over_an_id() {
         let path = "/api/v1/devices/test-connection";
-        assert!(matches!(find(&Method::Post, path), Found::Route(route, None) if route.path == path));
-        assert!(matches!(find(&Method::Get, path), Found::Route(_, Some("test-connection"))));
+        assert!(matches!(find(&Method::Post, path), Found::Route(route, _) if route.path == path));
+        assert!(matches!(find(&Method::Get, path), Found::Route(_, of) if of == [("id", "test-connection")]));
     }
 
     #[test]
@@ -158,8 +190,8 @@ mod tests {
 
     #[test]
     fn a_405_names_exactly_the_methods_of_the_path() {
-        for route in &ROUTES {
-            let path = route.path.replace("{id}", "1");
+        for route in ROUTES {
+            let path = route.path.replace(['{', '}'], "");
             let Found::Nothing(problem) = find(&Method::Other("BREW".into()), &path) else {
                 panic!("{path}")
             };

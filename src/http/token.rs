@@ -34,6 +34,12 @@ impl TokenCheck {
         Self(Some(Secret::new(digest(token))))
     }
 
+    /// Whether no token is needed.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Whether an `Authorization` header opens the door.
     #[must_use]
     pub fn admits(&self, authorization: Option<&Secret<String>>) -> bool {
@@ -76,19 +82,32 @@ pub fn checked(token: &str) -> Result<Secret<String>, &'static str> {
     Ok(Secret::new(token.to_owned()))
 }
 
-fn create(path: &Path) -> io::Result<Secret<String>> {
+/// A token that nobody can guess.
+///
+/// # Errors
+/// When the operating system has no randomness.
+pub fn random() -> io::Result<Secret<String>> {
     let mut random = [0; STRENGTH];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-    let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
+fn create(path: &Path) -> io::Result<Secret<String>> {
+    let token = random()?;
     // Written elsewhere first: a crash must not leave half a token behind.
     let unfinished = path.with_extension(format!("new-{}", std::process::id()));
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    writeln!(file, "{token}")?;
+    writeln!(file, "{}", token.expose())?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
     log::info!("a token was made and is in {}", path.display());
-    Ok(Secret::new(token))
+    Ok(token)
+}
+
+/// The digest of the token in an `Authorization` header, if there is one.
+pub(super) fn digest_of_bearer(authorization: &Secret<String>) -> Option<[u8; 32]> {
+    bearer(authorization.expose()).map(digest)
 }
 
 fn bearer(value: &str) -> Option<&str> {
@@ -96,7 +115,8 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn digest(token: &str) -> [u8; 32] {
+/// SHA-256 of a token.
+pub(super) fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 

@@ -5,12 +5,16 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::call::Call;
+use super::call::{Asked, Call};
 use super::engine::{Engine, Incoming};
 use super::gateway::Gateway;
+use super::note::Note;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::route::{Found, find};
+use super::tokens::Who;
+use crate::base::clock::millis;
+use crate::base::scope::Scope;
 use crate::base::threads::{SMALL_STACK, contained, spawn};
 
 /// Starts the workers. They end when the engine does; `died` is called once for each if it ended by itself.
@@ -49,18 +53,40 @@ fn dispatch(gateway: &Arc<Gateway>, incoming: Incoming) {
     let reply = Reply::new(responder, Arc::clone(&gateway.streams));
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let found = find(&method, path);
-    let open = matches!(found, Found::Route(route, _) if route.open);
-    if !open && !gateway.token.admits(headers.authorization.as_ref()) {
-        log::debug!("a request from {peer:?} came without the token");
-        let detail = "This needs the token: Authorization: Bearer <token>.";
+    let scope = match &found {
+        Found::Route(route, _) => route.scope,
+        Found::Nothing(_) => Some(Scope::Read),
+    };
+    let who = match scope {
+        None => Some(Who::nobody()),
+        Some(_) => gateway.tokens.admit(headers.authorization.as_ref(), millis(gateway.clock.wall())),
+    };
+    let Some(who) = who else {
+        log::debug!("a request from {peer:?} came without a token");
+        let detail = "This needs a token: Authorization: Bearer <token>.";
         return reply.send(Problem::new(401, "unauthorized", detail).answer());
-    }
+    };
     match found {
-        Found::Route(route, id) => {
-            let mut call = Call::new(Arc::clone(gateway), since, id, query, headers, body, reply);
+        Found::Route(_, _) if scope.is_some_and(|scope| !who.may(scope)) => {
+            log::info!("the token {} does not allow {} {path}", who.name, method.as_str());
+            reply.send(not_allowed(scope).answer());
+        }
+        Found::Route(route, segments) => {
+            let reply = match Note::of(gateway, route, &who, path, &segments) {
+                Some(note) => reply.noted(note),
+                None => reply,
+            };
+            let asked = Asked { since, who, segments: &segments, query, headers, body };
+            let mut call = Call::new(Arc::clone(gateway), asked, reply);
             let handled = (route.handler)(&mut call);
             call.finish(handled);
         }
         Found::Nothing(problem) => reply.send(problem.answer()),
     }
+}
+
+fn not_allowed(scope: Option<Scope>) -> Problem {
+    let name = scope.map_or("", Scope::name);
+    let detail = format!("This token does not allow it; one with the scope {name} is needed.");
+    Problem::new(403, "scope_needed", detail).with("scope", name)
 }

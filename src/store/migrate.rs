@@ -35,6 +35,13 @@ pub(super) const JOURNAL_POSTGRES: &[Migration] = &[Migration {
     sql: include_str!("migrations/journal_postgres/0001_journal.sql"),
 }];
 
+/// The steps of the ledger.
+pub(super) const LEDGER_SQLITE: &[Migration] = &[Migration {
+    version: 1,
+    name: "ledger",
+    sql: include_str!("migrations/ledger_sqlite/0001_ledger.sql"),
+}];
+
 /// The steps that a database at this version lacks.
 ///
 /// # Errors
@@ -56,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_steps_are_numbered_without_gaps() {
-        for steps in [SQLITE, POSTGRES, JOURNAL_SQLITE, JOURNAL_POSTGRES] {
+        for steps in [SQLITE, POSTGRES, JOURNAL_SQLITE, JOURNAL_POSTGRES, LEDGER_SQLITE] {
             let versions: Vec<_> = steps.iter().map(|step| step.version).collect();
             assert_eq!(versions, (1..=i64::try_from(steps.len()).unwrap()).collect::<Vec<_>>());
         }

@@ -12,6 +12,7 @@ mod error;
 mod handle;
 mod health;
 pub mod journal;
+pub mod ledger;
 mod list;
 mod migrate;
 mod observations;

@@ -13,6 +13,7 @@ mod connections;
 mod crowd;
 mod devices;
 mod durable;
+mod effects;
 mod errors;
 mod failures;
 mod life;

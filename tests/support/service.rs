@@ -229,13 +229,30 @@ impl Service {
             Some(body) => self.agent.run(request.body(body).unwrap()),
             None => self.agent.run(request.body(()).unwrap()),
         };
-        let mut response = response.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let headers = response.headers().iter();
-        let headers = headers
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into()))
-            .collect();
-        let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
-        Answer { status: response.status().as_u16(), headers, body, took: began.elapsed() }
+        read(response.unwrap_or_else(|error| panic!("{method} {path}: {error}")), began)
+    }
+
+    /// A request with this `Idempotency-Key`.
+    pub fn keyed(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let uri = format!("http://{}/api/v1{path}", self.address);
+        let request = ureq::http::Request::builder()
+            .method("POST")
+            .uri(uri)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        self.run(request.body(body.to_string().into_bytes()).unwrap())
+    }
+
+    /// A request with another token.
+    pub fn as_somebody(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let bytes = body.map(|body| body.to_string().into_bytes());
+        self.send(method, path, bytes, Some("application/json"), Some(&format!("Bearer {token}")))
+    }
+
+    fn run(&self, request: ureq::http::Request<impl ureq::AsSendBody>) -> Answer {
+        let began = Instant::now();
+        read(self.agent.run(request).unwrap_or_else(|error| panic!("{error}")), began)
     }
 
     /// A head with the token, for those who write the bytes themselves.
@@ -380,6 +397,16 @@ impl Answer {
         }
         body
     }
+}
+
+fn read(response: ureq::http::Response<ureq::Body>, began: Instant) -> Answer {
+    let mut response = response;
+    let headers = response.headers().iter();
+    let headers = headers
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .collect();
+    let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
+    Answer { status: response.status().as_u16(), headers, body, took: began.elapsed() }
 }
 
 /// Waits until something is so.

@@ -9,8 +9,10 @@ use super::connections::state_of;
 use super::info::{facts_of, found};
 use super::input::{Change, Create};
 use super::view::{DeviceView, show};
+use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::http::call::{Call, Handled, Outcome, invalid};
+use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
 use crate::http::response::{Answer, Location};
@@ -136,14 +138,33 @@ pub fn delete(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let device = call.device()?;
     let deadline = call.deadline()?;
-    let store = std::sync::Arc::clone(&call.gateway.store);
+    let gateway = std::sync::Arc::clone(&call.gateway);
+    let store = std::sync::Arc::clone(&gateway.store);
     let reply = call.later()?;
     let id = device.id.clone();
     store.delete(device.id.clone(), deadline, move |result| {
+        if result.is_ok() {
+            forget_settings(&gateway, &id);
+        }
         reply
             .result(result.map(|_| Answer::empty(204)).map_err(|error| Problem::of_store(&error).about(&id)));
     });
     Ok(Outcome::Later)
+}
+
+/// Another device may come to have the same id in an attached table.
+fn forget_settings(gateway: &Gateway, id: &DeviceId) {
+    gateway.device_settings.forget(id);
+    let (id, deadline) = (id.clone(), Deadline::after(gateway.clock.now(), Deadline::CEILING));
+    gateway.operations.ledger().then(
+        deadline,
+        move |book| book.forget_device_settings(id.as_str()),
+        |done| {
+            if let Err(error) = done {
+                log::warn!("the settings of a deleted device stay in the ledger: {error}");
+            }
+        },
+    );
 }
 
 fn created(body: &impl Serialize, id: &DeviceId) -> Answer {

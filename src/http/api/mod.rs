@@ -3,20 +3,26 @@
 
 pub mod ask_journal;
 pub mod attendance;
+pub mod audit;
 pub mod clear;
 pub mod collection;
 pub mod completeness;
 pub mod connections;
+pub mod device_settings;
 pub mod devices;
+pub mod door;
+pub mod effect;
 pub mod health;
 pub mod info;
 pub mod input;
 pub mod journal;
+pub mod operations;
 pub mod power;
 pub mod punches;
 mod rows;
 pub mod testing;
 pub mod time;
+pub mod tokens;
 pub mod users;
 pub mod view;
 pub mod webhook_input;

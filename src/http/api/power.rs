@@ -1,18 +1,16 @@
 //! Restarting a device, and making it speak.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
-use serde_json::json;
 
-use crate::http::call::{Call, Handled, Outcome, refused};
-use crate::http::reply::json as as_json;
-use crate::registry::Terms;
+use super::effect::{Act, only, quick};
+use crate::http::call::{Call, Handled};
 
 /// `POST /devices/{id}/restart`
 pub fn restart(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
     call.no_body()?;
-    effect(call, "restarted", |session, deadline| session.restart(deadline))
+    let act = Act { kind: "restart", subject: None, deadline: call.deadline()? };
+    quick(call, act, |session, deadline| session.restart(deadline), |()| Ok(only("restarted")))
 }
 
 #[derive(Deserialize)]
@@ -24,27 +22,8 @@ struct Voice {
 
 /// `POST /devices/{id}/test-voice`
 pub fn test_voice(call: &mut Call) -> Handled {
-    let Voice { index } = call.body()?;
-    effect(call, "played", move |session, deadline| session.test_voice(index, deadline))
-}
-
-fn effect<O>(call: &mut Call, done: &'static str, operation: O) -> Handled
-where
-    O: FnMut(
-            &mut crate::device::Session,
-            crate::base::deadline::Deadline,
-        ) -> Result<(), crate::device::DeviceError>
-        + Send
-        + 'static,
-{
     call.allow(&["timeout"])?;
-    let device = call.device()?;
-    let terms = Terms::effect(call.deadline()?).brief();
-    let reply = call.later()?;
-    let id = device.id.clone();
-    let registry = Arc::clone(&call.gateway.registry);
-    registry.submit(&device.id, terms, operation, move |result| {
-        reply.result(result.map(|()| as_json(200, &json!({ done: true }))).map_err(refused(&id)));
-    });
-    Ok(Outcome::Later)
+    let Voice { index } = call.body()?;
+    let act = Act { kind: "test_voice", subject: Some(index.to_string()), deadline: call.deadline()? };
+    quick(call, act, move |session, deadline| session.test_voice(index, deadline), |()| Ok(only("played")))
 }

@@ -1,0 +1,146 @@
+//! Operations: how far they are, what became of them, and ending one early.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::view::moment;
+use crate::base::deadline::Deadline;
+use crate::http::call::{Call, Handled, Outcome, invalid};
+use crate::http::gateway::Gateway;
+use crate::http::problem::Problem;
+use crate::http::reply::{SharedReply, json as as_json};
+use crate::operations::{Shown, Watched};
+use crate::store::ledger::{OperationQuery, State};
+
+/// `GET /operations`
+pub fn list(call: &mut Call) -> Handled {
+    call.allow(&["limit", "before", "device", "state"])?;
+    let state = match call.parameter("state") {
+        None => None,
+        Some(name) => Some(State::parse(name).ok_or_else(|| {
+            invalid("state", "it is queued, running, done, failed, cancelled or outcome_unknown")
+        })?),
+    };
+    let query = OperationQuery {
+        before: call.number("before", 0, 0, i64::MAX as u64)?,
+        limit: u32::try_from(call.number("limit", 100, 1, 1000)?).unwrap_or(100),
+        device_id: call.parameter("device").map(str::to_owned),
+        // What is under way is not in the book as running.
+        state: state.map(|state| if state == State::Running { State::Queued } else { state }),
+    };
+    let (deadline, gateway, reply) = (call.deadline()?, Arc::clone(&call.gateway), call.later()?);
+    let ledger = Arc::clone(gateway.operations.ledger());
+    ledger.then(
+        deadline,
+        move |book| book.operations(&query),
+        move |found| {
+            let answer = found.map(|(operations, more)| {
+                let before = operations.last().map(|last| last.id);
+                let all = operations.into_iter().map(|operation| gateway.operations.shown(operation));
+                let wanted = all.filter(|shown| state.is_none_or(|state| shown.operation.state == state));
+                let data: Vec<Value> = wanted.map(|shown| view(&shown)).collect();
+                as_json(200, &json!({ "data": data, "more": more, "next_before": before.filter(|_| more) }))
+            });
+            reply.result(answer.map_err(|error| Problem::of_store(&error)));
+        },
+    );
+    Ok(Outcome::Later)
+}
+
+/// `GET /operations/{id}`
+pub fn one(call: &mut Call) -> Handled {
+    call.allow(&["wait", "after_event"])?;
+    let id = number(call)?;
+    let wait = Duration::from_secs(call.number("wait", 0, 0, 60)?);
+    let after = call.number("after_event", u64::MAX, 0, u64::MAX)?;
+    let (gateway, reply) = (Arc::clone(&call.gateway), call.later()?.shared());
+    if wait.is_zero() {
+        tell(&gateway, id, &reply);
+        return Ok(Outcome::Later);
+    }
+    let (late_gateway, late) = (Arc::clone(&gateway), reply.clone());
+    gateway.alarms.at(call.since + wait, move || tell(&late_gateway, id, &late));
+    look(&gateway, id, after, &reply);
+    Ok(Outcome::Later)
+}
+
+/// Answers when there is news, or waits for it.
+fn look(gateway: &Arc<Gateway>, id: u64, after: u64, reply: &SharedReply) {
+    let (again, next) = (Arc::clone(gateway), reply.clone());
+    let watched = gateway.operations.watch(id, after, move || {
+        if next.is_there() {
+            look(&again, id, after, &next);
+        }
+    });
+    if watched != Watched::Waiting {
+        tell(gateway, id, reply);
+    }
+}
+
+/// Answers with how it is now.
+fn tell(gateway: &Arc<Gateway>, id: u64, reply: &SharedReply) {
+    let Some(reply) = reply.take() else { return };
+    let deadline = Deadline::after(gateway.clock.now(), gateway.default_timeout);
+    let shown = Arc::clone(gateway);
+    gateway.operations.ledger().then(
+        deadline,
+        move |book| book.operation(id),
+        move |found| {
+            let answer = found.map_err(|error| Problem::of_store(&error)).and_then(|operation| {
+                let operation = operation.ok_or_else(|| Problem::none("operation", &id.to_string()))?;
+                Ok(as_json(200, &view(&shown.operations.shown(operation))))
+            });
+            reply.result(answer);
+        },
+    );
+}
+
+/// `POST /operations/{id}/cancel`
+pub fn cancel(call: &mut Call) -> Handled {
+    call.allow(&[])?;
+    call.no_body()?;
+    let id = number(call)?;
+    let (gateway, reply) = (Arc::clone(&call.gateway), call.later()?.shared());
+    gateway.operations.cancel(id);
+    // Whether it had ended already is what the answer shows.
+    tell(&gateway, id, &reply);
+    Ok(Outcome::Later)
+}
+
+fn number(call: &Call) -> Result<u64, Problem> {
+    call.number_in_path().map_err(|text| Problem::none("operation", text))
+}
+
+/// An operation as the API shows it.
+#[must_use]
+pub fn view(shown: &Shown) -> Value {
+    let Shown { operation, events, cancelling } = shown;
+    let parsed =
+        |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let progress = (operation.total > 0).then(|| json!({ "done": operation.done, "total": operation.total }));
+    let events: Vec<Value> = events
+        .iter()
+        .map(|event| {
+            json!({ "number": event.number, "at": moment(event.at), "event": event.name, "detail": event.detail })
+        })
+        .collect();
+    json!({
+        "id": operation.id,
+        "kind": operation.kind,
+        "device_id": operation.device_id,
+        "subject": operation.subject,
+        "token": operation.token,
+        "state": operation.state.name(),
+        "cancelling": cancelling,
+        "created_at": moment(operation.created_at),
+        "started_at": operation.started_at.map(moment),
+        "finished_at": operation.finished_at.map(moment),
+        "deadline": moment(operation.deadline),
+        "progress": progress,
+        "events": events,
+        "result": parsed(&operation.result),
+        "problem": parsed(&operation.problem),
+    })
+}

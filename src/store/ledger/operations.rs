@@ -1,0 +1,287 @@
+//! Operations: what was asked of devices that has an effect, and what became of it. Noted before anything is sent,
+//! so that the same key opens no door twice, whatever ends the service in between.
+
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+
+use super::Book;
+use super::audit::{self, NewAudit};
+use crate::store::embedded::failed;
+use crate::store::error::StoreError;
+
+/// Where an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It waits for its turn.
+    Queued,
+    /// It is being done.
+    Running,
+    /// It was done.
+    Done,
+    /// It was not done, or only in part; the problem says what.
+    Failed,
+    /// It was cancelled before its end.
+    Cancelled,
+    /// Nobody can tell whether it was done.
+    OutcomeUnknown,
+}
+
+/// An operation as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Its number.
+    pub id: u64,
+    /// What it does.
+    pub kind: String,
+    /// With which device; none when it is about several.
+    pub device_id: Option<String>,
+    /// With what of it: a person, a finger.
+    pub subject: Option<String>,
+    /// The name of the token with which it was asked for.
+    pub token: String,
+    /// Where it is.
+    pub state: State,
+    /// When it was asked for, in milliseconds since 1970.
+    pub created_at: i64,
+    /// When it began, if it has ended since.
+    pub started_at: Option<i64>,
+    /// When it ended.
+    pub finished_at: Option<i64>,
+    /// When it must have ended.
+    pub deadline: i64,
+    /// Parts of it that are done.
+    pub done: u64,
+    /// All its parts; 0 when it has none.
+    pub total: u64,
+    /// What came of it, as JSON.
+    pub result: Option<String>,
+    /// Why it failed, as JSON.
+    pub problem: Option<String>,
+}
+
+/// An operation that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewOperation {
+    /// What it does.
+    pub kind: &'static str,
+    /// With which device.
+    pub device_id: Option<String>,
+    /// With what of it.
+    pub subject: Option<String>,
+    /// Who asks.
+    pub token: String,
+    /// Under this key it is done once.
+    pub idempotency_key: Option<String>,
+    /// SHA-256 of the request.
+    pub request: [u8; 32],
+    /// When it must have ended, in milliseconds since 1970.
+    pub deadline: i64,
+}
+
+/// What came of asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is noted under this number, and may be done.
+    New(u64),
+    /// It was asked for before under the same key.
+    Earlier(Box<Operation>),
+    /// Something else was asked for under the same key.
+    KeyTaken(u64),
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// One of the last four states.
+    pub state: State,
+    /// When it began.
+    pub started_at: Option<i64>,
+    /// Parts that are done.
+    pub done: u64,
+    /// All parts.
+    pub total: u64,
+    /// What came of it, as JSON.
+    pub result: Option<String>,
+    /// Why it failed, as JSON.
+    pub problem: Option<String>,
+    /// Nothing of it reached a device: the same key may be used again.
+    pub never_began: bool,
+    /// What the audit log is to say.
+    pub audit: Option<NewAudit>,
+}
+
+/// Which operations are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct OperationQuery {
+    /// Those with smaller numbers, newest first; 0 for the newest.
+    pub before: u64,
+    /// At most so many.
+    pub limit: u32,
+    /// Only those of this device.
+    pub device_id: Option<String>,
+    /// Only those in this state.
+    pub state: Option<State>,
+}
+
+/// How long an operation that has ended is kept, in milliseconds: 30 days.
+const KEPT: i64 = 30 * 24 * 3600 * 1000;
+/// The most operations that are kept.
+const MOST: i64 = 100_000;
+/// How often old ones are cleared away: once in so many.
+const SWEEP: u32 = 256;
+
+const COLUMNS: &str =
+    "id, kind, device_id, subject, token, state, created_at, started_at, finished_at, deadline,
+                       done, total, result, problem";
+
+impl State {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::OutcomeUnknown => "outcome_unknown",
+        }
+    }
+
+    /// The state with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        use State::{Cancelled, Done, Failed, OutcomeUnknown, Queued, Running};
+        [Queued, Running, Done, Failed, Cancelled, OutcomeUnknown]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+impl Book {
+    /// Notes an operation, unless its key was used before.
+    ///
+    /// # Errors
+    /// Whatever the file says; then it is not to be done.
+    pub fn begin(&mut self, new: &NewOperation, now: i64) -> Result<Begun, StoreError> {
+        self.begun += 1;
+        if self.begun.is_multiple_of(SWEEP) {
+            self.sweep(now)?;
+        }
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        if let Some(key) = &new.idempotency_key
+            && let Some((earlier, request)) = earlier(&transaction, &new.token, key)?
+        {
+            let same = request.is_some_and(|request| request == new.request);
+            return Ok(if same { Begun::Earlier(Box::new(earlier)) } else { Begun::KeyTaken(earlier.id) });
+        }
+        let sql = "insert into operation
+                   (kind, device_id, subject, token, idempotency_key, request, state, created_at, deadline)
+                   values (?, ?, ?, ?, ?, ?, 'queued', ?, ?)";
+        let NewOperation { kind, device_id, subject, token, idempotency_key, request, deadline } = new;
+        let values = params![kind, device_id, subject, token, idempotency_key, request, now, deadline];
+        transaction.execute(sql, values).map_err(failed)?;
+        let id = u64::try_from(transaction.last_insert_rowid()).unwrap_or_default();
+        transaction.commit().map_err(failed)?;
+        Ok(Begun::New(id))
+    }
+
+    /// Notes how an operation ended.
+    ///
+    /// # Errors
+    /// Whatever the file says.
+    pub fn finish(&mut self, id: u64, finished: &Finished, now: i64) -> Result<(), StoreError> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let sql = "update operation set state = ?, started_at = ?, finished_at = ?, done = ?, total = ?,
+                   result = ?, problem = ?, idempotency_key = iif(?, null, idempotency_key) where id = ?";
+        let Finished { state, started_at, done, total, result, problem, never_began, audit } = finished;
+        let values = params![state.name(), started_at, now, done, total, result, problem, never_began, id];
+        transaction.execute(sql, values).map_err(failed)?;
+        if let Some(row) = audit {
+            audit::add(&transaction, row)?;
+        }
+        transaction.commit().map_err(failed)
+    }
+
+    /// One operation.
+    ///
+    /// # Errors
+    /// Whatever the file says.
+    pub fn operation(&mut self, id: u64) -> Result<Option<Operation>, StoreError> {
+        let sql = format!("select {COLUMNS} from operation where id = ?");
+        self.connection.query_row(&sql, [id], read).optional().map_err(failed)
+    }
+
+    /// The operations that are wanted, newest first, and whether there are more.
+    ///
+    /// # Errors
+    /// Whatever the file says.
+    pub fn operations(&mut self, query: &OperationQuery) -> Result<(Vec<Operation>, bool), StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from operation where (?1 = 0 or id < ?1) and (?2 is null or device_id = ?2)
+             and (?3 is null or state = ?3) order by id desc limit ?4"
+        );
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let state = query.state.map(State::name);
+        let wanted = params![query.before, query.device_id, state, query.limit.saturating_add(1)];
+        let rows = statement.query_map(wanted, read);
+        let mut rows: Vec<_> = rows.and_then(Iterator::collect).map_err(failed)?;
+        let more = rows.len() > query.limit as usize;
+        rows.truncate(query.limit as usize);
+        Ok((rows, more))
+    }
+
+    /// Ends everything that a run before left open. Gives how much that was.
+    pub(super) fn end_what_was_left(&mut self, now: i64) -> Result<usize, StoreError> {
+        let sql = "update operation set state = 'outcome_unknown', finished_at = ?, problem = ?
+                   where finished_at is null";
+        self.connection.execute(sql, params![now, INTERRUPTED]).map_err(failed)
+    }
+
+    pub(super) fn sweep(&mut self, now: i64) -> Result<(), StoreError> {
+        let sql = "delete from operation where finished_at is not null
+                   and (finished_at < ? or id <= (select max(id) from operation) - ?)";
+        self.connection.execute(sql, params![now - KEPT, MOST]).map_err(failed)?;
+        Ok(())
+    }
+}
+
+/// What is said of an operation in whose middle the service ended.
+const INTERRUPTED: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"code":"outcome_unknown","detail":"The service ended while this was under way; whether it was done is not known."}"#;
+
+/// An operation and the digest of its request.
+type Keyed = (Operation, Option<[u8; 32]>);
+
+fn earlier(connection: &Connection, token: &str, key: &str) -> Result<Option<Keyed>, StoreError> {
+    let sql = format!("select {COLUMNS}, request from operation where token = ? and idempotency_key = ?");
+    let found = connection.query_row(&sql, [token, key], |row| Ok((read(row)?, row.get(14)?)));
+    found.optional().map_err(failed)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Operation> {
+    let state: String = row.get(5)?;
+    Ok(Operation {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        device_id: row.get(2)?,
+        subject: row.get(3)?,
+        token: row.get(4)?,
+        // A state that is unknown here says nothing of what was done.
+        state: State::parse(&state).unwrap_or(State::OutcomeUnknown),
+        created_at: row.get(6)?,
+        started_at: row.get(7)?,
+        finished_at: row.get(8)?,
+        deadline: row.get(9)?,
+        done: row.get(10)?,
+        total: row.get(11)?,
+        result: row.get(12)?,
+        problem: row.get(13)?,
+    })
+}

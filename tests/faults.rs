@@ -24,7 +24,7 @@ const PUNCHES: usize = 450;
 const USERS: usize = 40;
 /// What a whole case may take: three operations, each of which ends by its deadline.
 const DEADLINE: Duration = Duration::from_secs(6);
-const THREADS: usize = 48;
+const THREADS: usize = 120;
 const KEY: u64 = 77;
 
 /// What must come of it.

@@ -35,18 +35,29 @@ pub(crate) const KINDS: [(Profile, u16); 7] = [
 /// Runs a test on a fresh device of every kind, over each of its carriers, all at the same time: they wait more than
 /// they work.
 pub(crate) fn everywhere(users: usize, test: impl Fn(&str, &DeviceHandle, Carrier) + Sync) {
+    everywhere_in_parts(users, 1, |_, case, device, carrier| test(case, device, carrier));
+}
+
+/// The same in so many parts, each with a device of its own: most of their time they wait.
+pub(crate) fn everywhere_in_parts(
+    users: usize,
+    parts: usize,
+    test: impl Fn(usize, &str, &DeviceHandle, Carrier) + Sync,
+) {
     let test = &test;
     std::thread::scope(|scope| {
         for (profile, user_record) in KINDS {
             let templates = users.min(3);
             let config = Config { profile, user_record, users, templates, threads: 1, ..Config::default() };
             for carrier in carriers(&device(config.clone()).1) {
-                let config = config.clone();
-                scope.spawn(move || {
-                    let (_simulator, device) = device(config);
-                    let case = format!("{profile} with records of {user_record} over {}", carrier.name());
-                    test(&case, &device, carrier);
-                });
+                for part in 0..parts {
+                    let config = config.clone();
+                    scope.spawn(move || {
+                        let (_simulator, device) = device(config);
+                        let case = format!("{profile} with records of {user_record} over {}", carrier.name());
+                        test(part, &case, &device, carrier);
+                    });
+                }
             }
         }
     });

@@ -1,4 +1,4 @@
-//! What the health requests look at: the loops, the store and the journal. Never a device, never a database.
+//! What the health requests look at: the loops, the store, the journal and the ledger. Never a device, never a database.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use crate::base::liveness::Liveness;
 use crate::http::gateway::HealthView;
 use crate::ops::health::{Health, Reason, Report};
 use crate::store::journal::Journal;
+use crate::store::ledger::Ledger;
 use crate::store::{Condition, Store};
 
 /// The answers to `/healthz` and `/readyz`.
@@ -14,18 +15,19 @@ pub(super) fn views(
     liveness: &Liveness,
     store: &Arc<Store>,
     journal: &Arc<Journal>,
+    ledger: &Arc<Ledger>,
     clock: &Arc<dyn Clock>,
 ) -> (HealthView, HealthView) {
     let judge = {
         let (liveness, clock) = (liveness.clone(), Arc::clone(clock));
-        let (store, journal) = (Arc::clone(store), Arc::clone(journal));
-        Arc::new(move || Health::judge(&liveness.silent(clock.now()), degraded(&store, &journal)))
+        let (store, journal, ledger) = (Arc::clone(store), Arc::clone(journal), Arc::clone(ledger));
+        Arc::new(move || Health::judge(&liveness.silent(clock.now()), degraded(&store, &journal, &ledger)))
     };
     let again = Arc::clone(&judge);
     (Box::new(move || sent(&judge().alive())), Box::new(move || sent(&again().ready())))
 }
 
-fn degraded(store: &Store, journal: &Journal) -> Vec<Reason> {
+fn degraded(store: &Store, journal: &Journal, ledger: &Ledger) -> Vec<Reason> {
     let health = store.health();
     let mut reasons = Vec::new();
     if let Condition::Degraded { since, cause } = health.condition {
@@ -37,6 +39,9 @@ fn degraded(store: &Store, journal: &Journal) -> Vec<Reason> {
     }
     if let Condition::Degraded { since, cause } = journal.health().condition {
         reasons.push(Reason::new("journal_degraded", cause, Some(since)));
+    }
+    if let Condition::Degraded { since, cause } = ledger.health().condition {
+        reasons.push(Reason::new("ledger_degraded", cause, Some(since)));
     }
     reasons
 }

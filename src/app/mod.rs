@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::base::alarm::Alarms;
-use crate::base::clock::{Clock, SystemClock, millis};
+use crate::base::clock::{Clock, SystemClock};
 use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
 use crate::base::secret::Secret;
@@ -120,8 +120,7 @@ impl App {
         let alarms = Alarms::start(&liveness)?;
         let streams = Streams::start(settings.http.streams)?;
         let store = Store::open(translate::store(settings), Arc::clone(&clock), &liveness)?;
-        let now = millis(clock.wall());
-        let ledger = Ledger::open(&settings.state_dir, now, &liveness)?;
+        let ledger = Ledger::open(&settings.state_dir, Arc::clone(&clock), &liveness)?;
         let opening = Deadline::after(clock.now(), OPENING);
         let made = ledger.ask(opening, Book::tokens)?;
         let device_settings = ledger.ask(opening, Book::device_settings)?;
@@ -151,7 +150,7 @@ impl App {
 
         let socket = engine_socket(&settings.runtime_dir)?;
         let engine = Arc::new(Engine::start(&socket)?);
-        let (alive, ready) = health::views(&liveness, &store, &journal, &clock);
+        let (alive, ready) = health::views(&liveness, &store, &journal, operations.ledger(), &clock);
         let gateway = Arc::new(Gateway {
             registry,
             store,

@@ -166,49 +166,47 @@ fn whatever_is_said_to_be_written_is_written_and_a_second_call_completes_it() {
     let (played, struck) = (AtomicUsize::new(0), AtomicUsize::new(0));
     everywhere_in_parts(3, PLACES.len(), |part, case, device, carrier| {
         for fault in MANGLED {
-            for place in PLACES.get(part).copied() {
-                let fault = format!("{fault}@{place}*1");
-                let mut session = session(device, carrier);
-                let removed = delete(&mut session, &[7, 8]);
-                assert!(removed.broke.is_none(), "{case} {fault}");
-                let before = device.counters();
-                set(device, &fault);
-                if place == "8" || place == "87" {
-                    set(device, "reject:65535@110");
-                }
-                let outcome = write(&mut session);
-                device.clear_faults();
-                played.fetch_add(1, Ordering::Relaxed);
-                let harmed = device.counters().faults > before.faults;
-                struck.fetch_add(usize::from(harmed), Ordering::Relaxed);
-                let said = |code| device.counters().command(code) - before.command(code);
-                assert!(said(110) <= 1 && said(8) <= 3 && said(87) <= 3, "{case} {fault}: said once");
-                if let Ok(report) = &outcome {
-                    for (row, person) in report.rows.iter().zip(people()) {
-                        let claimed = row.is_ok();
-                        assert!(!claimed || is_there(device, &person), "{case} {fault}: {report:?}");
-                    }
-                    assert!(
-                        report.is_complete() || report.broke.is_some(),
-                        "{case} {fault}: {report:?} without a reason"
-                    );
-                }
-                let keeps = match &outcome {
-                    Ok(report) => report.broke.as_ref().is_none_or(DeviceError::keeps_session),
-                    Err(error) => error.keeps_session(),
-                };
-                let mut session = match keeps && !session.is_doubtful() {
-                    true => session,
-                    false => crate::site::session(device, carrier),
-                };
-                let report = write(&mut session).unwrap_or_else(|error| panic!("{case} {fault}: {error}"));
-                assert!(report.is_complete(), "{case} {fault}: {report:?}");
-                assert!(people().iter().all(|person| is_there(device, person)), "{case} {fault}");
-                let uids: std::collections::BTreeSet<_> =
-                    device.users().iter().map(|user| user.uid).collect();
-                assert_eq!((uids.len(), device.users().len()), (5, 5), "{case} {fault}: {uids:?}");
-                session.exit();
+            let place = PLACES[part];
+            let fault = format!("{fault}@{place}*1");
+            let mut session = session(device, carrier);
+            let removed = delete(&mut session, &[7, 8]);
+            assert!(removed.broke.is_none(), "{case} {fault}");
+            let before = device.counters();
+            set(device, &fault);
+            if place == "8" || place == "87" {
+                set(device, "reject:65535@110");
             }
+            let outcome = write(&mut session);
+            device.clear_faults();
+            played.fetch_add(1, Ordering::Relaxed);
+            let harmed = device.counters().faults > before.faults;
+            struck.fetch_add(usize::from(harmed), Ordering::Relaxed);
+            let said = |code| device.counters().command(code) - before.command(code);
+            assert!(said(110) <= 1 && said(8) <= 3 && said(87) <= 3, "{case} {fault}: said once");
+            if let Ok(report) = &outcome {
+                for (row, person) in report.rows.iter().zip(people()) {
+                    let claimed = row.is_ok();
+                    assert!(!claimed || is_there(device, &person), "{case} {fault}: {report:?}");
+                }
+                assert!(
+                    report.is_complete() || report.broke.is_some(),
+                    "{case} {fault}: {report:?} without a reason"
+                );
+            }
+            let keeps = match &outcome {
+                Ok(report) => report.broke.as_ref().is_none_or(DeviceError::keeps_session),
+                Err(error) => error.keeps_session(),
+            };
+            let mut session = match keeps && !session.is_doubtful() {
+                true => session,
+                false => crate::site::session(device, carrier),
+            };
+            let report = write(&mut session).unwrap_or_else(|error| panic!("{case} {fault}: {error}"));
+            assert!(report.is_complete(), "{case} {fault}: {report:?}");
+            assert!(people().iter().all(|person| is_there(device, person)), "{case} {fault}");
+            let uids: std::collections::BTreeSet<_> = device.users().iter().map(|user| user.uid).collect();
+            assert_eq!((uids.len(), device.users().len()), (5, 5), "{case} {fault}: {uids:?}");
+            session.exit();
         }
     });
     let (played, struck) = (played.into_inner(), struck.into_inner());

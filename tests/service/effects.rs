@@ -220,3 +220,22 @@ fn who_did_what_stands_in_the_audit_log() {
     assert_eq!((&all["more"], all["data"].as_array().unwrap().len()), (&json!(true), 1));
     assert!(!service.get("/audit").json().to_string().contains(token));
 }
+
+#[test]
+fn a_ledger_that_cannot_be_written_keeps_no_door_closed_but_those_with_a_key() {
+    let (service, simulator, id) = one();
+    let device = &simulator.devices()[0];
+    let (path, body) = (format!("/devices/{id}/unlock"), json!({ "seconds": 3 }));
+    let ledger = rusqlite::Connection::open(service.setup.state_dir().join("ledger.db")).unwrap();
+    ledger.execute_batch("begin immediate").unwrap();
+    let opened = service.post(&path, &body);
+    assert_eq!((opened.status, &opened.json()["operation_id"]), (200, &Value::Null), "{opened:?}");
+    service.keyed("k", &path, &body).problem(503, "store_unavailable");
+    assert_eq!(device.counters().unlocks, 1);
+    let ready = service.get("/readyz").json();
+    assert_eq!(ready["reasons"][0]["code"], "ledger_degraded", "{ready}");
+    ledger.execute_batch("rollback").unwrap();
+    service.until("/readyz", |ready| ready["status"] == "ready");
+    assert_eq!(service.keyed("k", &path, &body).status, 200);
+    assert_eq!(device.counters().unlocks, 2);
+}

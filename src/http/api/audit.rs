@@ -19,7 +19,7 @@ pub fn list(call: &mut Call) -> Handled {
     };
     let (deadline, reply) = (call.deadline()?, call.later()?);
     let after = query.after;
-    call.gateway.operations.ledger().then(
+    call.gateway.operations.ledger().read_then(
         deadline,
         move |book| book.audit_rows(&query),
         move |found| {

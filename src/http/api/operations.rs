@@ -32,7 +32,7 @@ pub fn list(call: &mut Call) -> Handled {
     };
     let (deadline, gateway, reply) = (call.deadline()?, Arc::clone(&call.gateway), call.later()?);
     let ledger = Arc::clone(gateway.operations.ledger());
-    ledger.then(
+    ledger.read_then(
         deadline,
         move |book| book.operations(&query),
         move |found| {
@@ -84,7 +84,7 @@ fn tell(gateway: &Arc<Gateway>, id: u64, reply: &SharedReply) {
     let Some(reply) = reply.take() else { return };
     let deadline = Deadline::after(gateway.clock.now(), gateway.default_timeout);
     let shown = Arc::clone(gateway);
-    gateway.operations.ledger().then(
+    gateway.operations.ledger().read_then(
         deadline,
         move |book| book.operation(id),
         move |found| {

@@ -8,17 +8,27 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::Book;
+use crate::base::clock::{Clock, millis};
 use crate::base::deadline::Deadline;
 use crate::base::liveness::{Liveness, Pulse};
 use crate::base::lock::lock;
 use crate::base::threads::{LARGE_STACK, contained, spawn};
+use crate::store::embedded;
 use crate::store::error::StoreError;
+use crate::store::health::{Area, Health, StoreHealth, StoreKind};
 
 /// The ledger, for everybody who keeps something in it.
 pub struct Ledger {
     /// guards: the way to the thread, until it is closed
     queue: Mutex<Option<Sender<Task>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    watched: Arc<Watched>,
+}
+
+/// What is known of the file's health.
+struct Watched {
+    health: Health,
+    clock: Arc<dyn Clock>,
 }
 
 struct Task {
@@ -41,20 +51,36 @@ impl Ledger {
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub fn open(state_dir: &Path, now: i64, liveness: &Liveness) -> Result<Arc<Self>, StoreError> {
-        let mut book = Book::open(&state_dir.join("ledger.db"))?;
-        let left = book.end_what_was_left(now)?;
+    pub fn open(
+        state_dir: &Path,
+        clock: Arc<dyn Clock>,
+        liveness: &Liveness,
+    ) -> Result<Arc<Self>, StoreError> {
+        let path = state_dir.join("ledger.db");
+        let mut book = Book::open(&path)?;
+        let left = book.end_what_was_left(millis(clock.wall()))?;
         if left > 0 {
             log::warn!("{left} operations were under way when the service ended; their outcome is not known");
         }
         let (queue, tasks) = bounded(QUEUE);
-        let pulse = liveness.enter("ledger", SILENCE, Instant::now());
-        let thread = spawn("ledger", LARGE_STACK, move || run(&mut book, &tasks, &pulse))
+        let health = Health::new(StoreKind::Sqlite, path.display().to_string(), clock.wall());
+        health.set_loaded();
+        let pulse = liveness.enter("ledger", SILENCE, clock.now());
+        let watched = Arc::new(Watched { health, clock });
+        let watching = Arc::clone(&watched);
+        let thread = spawn("ledger", LARGE_STACK, move || run(&mut book, &tasks, &watching, &pulse))
             .map_err(|error| StoreError::Unusable { cause: format!("no thread for the ledger: {error}") })?;
-        Ok(Arc::new(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) }))
+        let (queue, thread) = (Mutex::new(Some(queue)), Mutex::new(Some(thread)));
+        Ok(Arc::new(Self { queue, thread, watched }))
     }
 
-    /// Asks something and waits for the answer, no longer than the deadline.
+    /// Whether the file can be written.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        self.watched.health.look(&*self.watched.clock)
+    }
+
+    /// Reads something and waits for the answer, no longer than the deadline.
     ///
     /// # Errors
     /// Whatever the job says; [`StoreError::TimedOut`] when it is late.
@@ -64,17 +90,28 @@ impl Ledger {
         job: impl FnOnce(&mut Book) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (tell, told) = bounded(1);
-        self.then(deadline, job, move |result| drop(tell.send(result)));
+        self.read_then(deadline, job, move |result| drop(tell.send(result)));
         match told.recv_timeout(deadline.remaining(Instant::now()).unwrap_or_default()) {
             Ok(result) => result,
-            Err(RecvTimeoutError::Timeout) => Err(StoreError::TimedOut { outcome_unknown: true }),
-            Err(RecvTimeoutError::Disconnected) => Err(StoreError::Internal { outcome_unknown: true }),
+            Err(RecvTimeoutError::Timeout) => Err(StoreError::TimedOut { outcome_unknown: false }),
+            Err(RecvTimeoutError::Disconnected) => Err(StoreError::Internal { outcome_unknown: false }),
         }
     }
 
-    /// Asks something; `answer` is called in any case, on the ledger's thread or on this one, and must be quick. A
+    /// Writes something; `answer` is called in any case, on the ledger's thread or on this one, and must be quick. A
     /// job that was not begun by its deadline is never begun.
     pub fn then<T: Send + 'static>(
+        &self,
+        deadline: Deadline,
+        job: impl FnOnce(&mut Book) -> Result<T, StoreError> + Send + 'static,
+        answer: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) {
+        let watched = Arc::clone(&self.watched);
+        self.read_then(deadline, move |book| watched.note(job(book)), answer);
+    }
+
+    /// Reads something; otherwise like [`Ledger::then`].
+    pub fn read_then<T: Send + 'static>(
         &self,
         deadline: Deadline,
         job: impl FnOnce(&mut Book) -> Result<T, StoreError> + Send + 'static,
@@ -106,14 +143,34 @@ impl Ledger {
     }
 }
 
-fn run(book: &mut Book, tasks: &Receiver<Task>, pulse: &Pulse) {
+impl Watched {
+    /// What a write says of the file's health.
+    fn note<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &result {
+            Ok(_) => self.health.well(Area::Writing, self.clock.wall()),
+            Err(error) if error.blames_the_database() => {
+                self.health.fault(Area::Writing, &error.to_string(), self.clock.wall());
+            }
+            Err(_) => {}
+        }
+        result
+    }
+}
+
+fn run(book: &mut Book, tasks: &Receiver<Task>, watched: &Watched, pulse: &Pulse) {
     loop {
         match tasks.recv_timeout(BEAT) {
             Ok(Task { deadline, run }) => {
                 let late = deadline.remaining(Instant::now()).is_none();
                 let book =
                     if late { Err(StoreError::TimedOut { outcome_unknown: false }) } else { Ok(&mut *book) };
+                watched.health.call_began(watched.clock.now());
                 contained("the ledger", || run(book));
+                watched.health.call_ended();
+            }
+            Err(RecvTimeoutError::Timeout) if watched.health.has_fault(Area::Writing) => {
+                // Nobody may write for a long time; whether it could be done is to be known all the same.
+                let _ = watched.note(embedded::probe(&mut book.connection));
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

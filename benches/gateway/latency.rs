@@ -80,7 +80,7 @@ pub fn warm_call(report: &mut Report) {
     ));
 }
 
-fn p50(calls: usize, mut call: impl FnMut()) -> f64 {
+pub fn p50(calls: usize, mut call: impl FnMut()) -> f64 {
     let mut times = Vec::with_capacity(calls);
     for _ in 0..calls {
         let since = Instant::now();

@@ -15,6 +15,7 @@
 
 mod acceptor;
 mod bulk;
+mod door;
 mod feed;
 mod footprint;
 mod isolation;
@@ -30,10 +31,11 @@ use support::Report;
 type Row = (&'static str, fn(&mut Report));
 
 /// The rows by name, in the order in which they are printed.
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 21] = [
     ("isolation", isolation::dead_neighbours),
     ("back-off", latency::back_off),
     ("latency", latency::warm_call),
+    ("unlock", door::unlock),
     ("idle-close", latency::idle_close),
     ("reboot", latency::reboot),
     ("bulk", bulk::library),

@@ -18,11 +18,20 @@ impl Url {
 
     /// One with a body as well.
     pub fn post(path: &str, body: &str) -> Self {
+        Self::with_body(path, "", body)
+    }
+
+    /// One under this `Idempotency-Key`.
+    pub fn keyed(path: &str, key: &str, body: &str) -> Self {
+        Self::with_body(path, &format!("Idempotency-Key: {key}\r\n"), body)
+    }
+
+    fn with_body(path: &str, more: &str, body: &str) -> Self {
         let length = body.len();
         Self(
             format!(
                 "POST {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {TOKEN}\r\n\
-                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+                 Content-Type: application/json\r\n{more}Content-Length: {length}\r\n\r\n{body}"
             )
             .into_bytes(),
         )

@@ -1,0 +1,57 @@
+//! How far long work has got, on stderr, and only where somebody looks.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How often a bar that waits is drawn.
+const TICK: Duration = Duration::from_millis(120);
+
+/// A bar, or nothing where stderr is no terminal. It is gone when it is dropped.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    /// Bytes of something.
+    pub(super) fn bytes(what: &'static str) -> Self {
+        Self::new(what, "{msg} [{bar:30}] {bytes}/{total_bytes}")
+    }
+
+    /// Pieces of something.
+    pub(super) fn pieces(what: &'static str) -> Self {
+        Self::new(what, "{msg} [{bar:30}] {pos}/{len}")
+    }
+
+    /// Something of which nobody knows how long it takes.
+    pub(super) fn waiting(what: &'static str) -> Self {
+        let bar = Self::new(what, "{spinner} {msg}");
+        if !bar.0.is_hidden() {
+            bar.0.enable_steady_tick(TICK);
+        }
+        bar
+    }
+
+    fn new(what: &'static str, template: &str) -> Self {
+        let target = match std::io::stderr().is_terminal() {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(None, target).with_message(what);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// It has got so far, of so much.
+    pub(super) fn set(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Arg, Args, Command, CommandFactory};
 use clap_complete::Shell;
 
 use super::arguments::Arguments;
@@ -40,12 +40,14 @@ pub(super) fn manual() -> Exit {
 fn write(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     let manual = clap_mangen::Man::new(command.clone());
     manual.render_title(page)?;
-    manual.render_name_section(page)?;
-    manual.render_synopsis_section(page)?;
-    manual.render_description_section(page)?;
-    manual.render_options_section(page)?;
+    let mut body = Vec::new();
+    manual.render_name_section(&mut body)?;
+    manual.render_synopsis_section(&mut body)?;
+    manual.render_description_section(&mut body)?;
+    manual.render_options_section(&mut body)?;
+    append(&body, ".SH ", page);
     for below in command.get_subcommands() {
-        one(below, page)?;
+        one(below, false, page)?;
     }
     section("EXIT STATUS", page);
     page.extend_from_slice(b".nf\n");
@@ -55,24 +57,39 @@ fn write(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// A command, its flags, and what is below it.
-fn one(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+fn one(command: &Command, below_device: bool, page: &mut Vec<u8>) -> io::Result<()> {
     if command.get_name() == "help" {
         return Ok(());
     }
     let mut body = Vec::new();
-    let manual = clap_mangen::Man::new(command.clone());
+    // What every command has is said once, where it begins.
+    let common = |arg: &Arg| {
+        arg.is_global_set() && below_device || matches!(arg.get_id().as_str(), "help" | "version")
+    };
+    let shown = command.clone().mut_args(|arg| if common(&arg) { arg.hide(true) } else { arg });
+    let manual = clap_mangen::Man::new(shown);
     manual.render_synopsis_section(&mut body)?;
     manual.render_description_section(&mut body)?;
     manual.render_options_section(&mut body)?;
-    section(&command.get_bin_name().unwrap_or_else(|| command.get_name()).to_uppercase(), page);
+    // A verb stands behind the device that it is said to.
+    let full = |name: &str| name.replace("zkgate device ", "zkgate device DEVICE ");
+    section(&full(command.get_bin_name().unwrap_or_else(|| command.get_name())).replace('-', "\\-"), page);
     // The sections of one command are parts of the program's page.
-    let body = String::from_utf8_lossy(&body).replace(".SH ", ".SS ");
-    let parts = body.lines().filter(|line| !line.starts_with(".ie ") && !line.starts_with(".el "));
-    page.extend(parts.flat_map(|line| format!("{line}\n").into_bytes()));
+    append(full(&String::from_utf8_lossy(&body)).as_bytes(), ".SS ", page);
     for below in command.get_subcommands() {
-        one(below, page)?;
+        one(below, true, page)?;
     }
     Ok(())
+}
+
+/// Adds a part of a page under its heads; what comes before each of its sections is there already.
+fn append(body: &[u8], head: &str, page: &mut Vec<u8>) {
+    for line in String::from_utf8_lossy(body).lines() {
+        let line = line.strip_prefix(".SH ").map_or_else(|| line.to_owned(), |name| format!("{head}{name}"));
+        if !line.starts_with(".ie ") && !line.starts_with(".el ") {
+            page.extend_from_slice(format!("{line}\n").as_bytes());
+        }
+    }
 }
 
 fn section(name: &str, page: &mut Vec<u8>) {

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::grammar::person_id;
 use crate::wire::access::DaySpan;
 
 /// Access groups.
@@ -29,6 +30,7 @@ pub enum Group {
     /// Show the group of a person, or put them into one
     Of {
         /// Their user id
+        #[arg(value_parser = person_id)]
         user_id: String,
         /// The group
         #[arg(long, value_name = "N")]
@@ -50,6 +52,7 @@ pub enum TimeZone {
     /// Show the time zones of a person, or set them
     Of {
         /// Their user id
+        #[arg(value_parser = person_id)]
         user_id: String,
         /// At most three zones, or "group" for those of their group
         #[arg(long, value_name = "A,B,C|group")]
@@ -113,6 +116,7 @@ pub enum Combination {
 #[derive(Args, Clone, Debug)]
 pub struct VerifyStyle {
     /// Their user id
+    #[arg(value_parser = person_id)]
     pub user_id: String,
     /// The style, 0 to 127, or "group" for that of their group
     #[arg(long, value_name = "N|group")]

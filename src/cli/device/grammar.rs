@@ -9,6 +9,7 @@ use super::access_grammar::{Combination, Group, TimeZone, VerifyStyle};
 use super::whom::Whom;
 use crate::cli::service::ServiceFlags;
 use crate::wire::encoding::NameEncoding;
+use crate::wire::record::UserId;
 
 /// One verb, said to one device.
 #[derive(Args, Clone, Debug)]
@@ -17,19 +18,19 @@ pub struct DeviceCall {
     #[arg(value_name = "DEVICE")]
     pub whom: Whom,
     /// How to reach a device directly.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Reaching a device directly")]
     pub direct: Direct,
     /// How to reach the local service.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Reaching the service, for @ID")]
     pub service: ServiceFlags,
     /// For how long the whole command may take, in seconds [default: 30; 600 for tables and many people]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds, help_heading = None)]
     pub timeout: Option<Duration>,
     /// Print JSON instead of tables; failures too, on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = None)]
     pub json: bool,
     /// Do not ask before something is lost
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = None)]
     pub yes: bool,
     /// What to do.
     #[command(subcommand)]
@@ -40,16 +41,16 @@ pub struct DeviceCall {
 #[derive(Args, Clone, Debug)]
 pub struct Direct {
     /// The file whose first line is the comm key [default: the variable ZKGATE_COMM_KEY, else none]
-    #[arg(long, value_name = "FILE", conflicts_with = "comm_key_stdin")]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "comm_key_stdin")]
     pub comm_key_file: Option<PathBuf>,
     /// Read the comm key from stdin
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub comm_key_stdin: bool,
     /// How to connect; auto tries TCP and then UDP
-    #[arg(long, value_name = "TRANSPORT", value_enum, default_value_t)]
+    #[arg(long, global = true, value_name = "TRANSPORT", value_enum, default_value_t)]
     pub transport: Transport,
     /// The encoding of names on the device, such as gbk or windows-1256
-    #[arg(long, value_name = "NAME", default_value = "utf-8", value_parser = NameEncoding::parse)]
+    #[arg(long, global = true, value_name = "NAME", default_value = "utf-8", value_parser = NameEncoding::parse)]
     pub encoding: NameEncoding,
 }
 
@@ -93,6 +94,7 @@ pub enum Verb {
     /// Show one person
     User {
         /// Their user id
+        #[arg(value_parser = person_id)]
         user_id: String,
     },
     /// Create a person, verified by reading back
@@ -102,7 +104,7 @@ pub enum Verb {
     /// Delete people and their fingerprints, verified by reading back
     DeleteUser {
         /// Their user ids
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = person_id)]
         user_ids: Vec<String>,
     },
     /// Create and change many people from a file
@@ -122,6 +124,7 @@ pub enum Verb {
     /// List fingerprint templates, never what is in them
     Templates {
         /// Only of this person
+        #[arg(value_parser = person_id)]
         user_id: Option<String>,
     },
     /// Delete a fingerprint template, verified by reading back
@@ -216,6 +219,7 @@ pub enum Verb {
 #[derive(Args, Clone, Debug)]
 pub struct Person {
     /// Their user id
+    #[arg(value_parser = person_id)]
     pub user_id: String,
     /// Their name; "" for none
     #[arg(long)]
@@ -291,6 +295,7 @@ pub enum Mode {
 #[derive(Args, Clone, Debug)]
 pub struct Finger {
     /// Their user id
+    #[arg(value_parser = person_id)]
     pub user_id: String,
     /// Which finger
     #[arg(value_parser = clap::value_parser!(u8).range(0..=9))]
@@ -356,6 +361,7 @@ pub enum Message {
         /// Its number
         id: u16,
         /// Their user id
+        #[arg(value_parser = person_id)]
         user_id: String,
     },
     /// Take one from a person
@@ -363,8 +369,17 @@ pub enum Message {
         /// Its number
         id: u16,
         /// Their user id
+        #[arg(value_parser = person_id)]
         user_id: String,
     },
+}
+
+/// A user id that a device may have.
+pub(super) fn person_id(text: &str) -> Result<String, String> {
+    match UserId::new(text.as_bytes()) {
+        Ok(id) if id.is_plausible() => Ok(text.to_owned()),
+        _ => Err("a user id is 1 to 24 letters, digits and signs, without blanks".to_owned()),
+    }
 }
 
 /// A positive number of seconds, up to a day.
@@ -372,6 +387,15 @@ pub(in crate::cli) fn seconds(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds <= 86_400.0);
     let time = parsed.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     time.ok_or_else(|| "a number of seconds is needed, above 0 and at most 86400".to_owned())
+}
+
+impl Direct {
+    /// Whether any of it was said.
+    pub(super) fn is_said(&self) -> bool {
+        let Self { comm_key_file, comm_key_stdin, transport, encoding } = self;
+        let plain = *transport == Transport::Auto && *encoding == NameEncoding::UTF_8;
+        comm_key_file.is_some() || *comm_key_stdin || !plain
+    }
 }
 
 impl Verb {

@@ -42,11 +42,6 @@ impl Line {
         Ok(Self { session, deadline, encoding: direct.encoding })
     }
 
-    /// When the command has to have ended.
-    pub(super) const fn deadline(&self) -> Deadline {
-        self.deadline
-    }
-
     /// Asks the device something that changes nothing.
     pub(super) fn read<T>(
         &mut self,

@@ -42,6 +42,12 @@ struct Caller<'c> {
 pub(super) fn run(call: &DeviceCall) -> Exit {
     let out = Output { json: call.json };
     let outcome = match &call.whom {
+        Whom::Address(_) if call.service.is_said() => Err(Failure::misused(
+            "--url, --token-file, --config and --state-dir are for devices named as @ID",
+        )),
+        Whom::OfService(_) if call.direct.is_said() => {
+            Err(Failure::misused("comm key, transport and encoding are the service's business for @ID"))
+        }
         Whom::Address(address) => directly(Caller { address: *address, call, out }),
         Whom::OfService(id) => service::device::run(id, call, out),
     };

@@ -20,30 +20,37 @@ const GLANCE: Duration = Duration::from_millis(250);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// For one of these.
 const REPLY: Duration = Duration::from_secs(10);
-/// Whoever says how long the command may take means the watching; whoever does not, watches for as long as a
-/// deadline can lie ahead.
-const LIMIT: Duration = Deadline::CEILING;
+/// For the connection, if nobody says how long the whole may take; the watching itself has no end.
+const CONNECT: Duration = Duration::from_secs(30);
 
 pub(super) fn watch(caller: Caller<'_>, count: Option<u64>) -> Done {
     let interrupted = interrupts()?;
-    caller.work_for(LIMIT, |line| {
+    let until = caller.call.timeout.map(|timeout| Deadline::after(Instant::now(), timeout));
+    caller.work_for(CONNECT, |line| {
         let mask = [ATTLOG, FINGER, ENROLL_FINGER, VERIFY, SCORE, ALARM].map(u32::from).iter().sum();
         line.read(|session, deadline| {
             session.register_events(mask, deadline.min(Deadline::after(Instant::now(), REPLY)))
         })?;
-        follow(line, caller.out, count, &interrupted)
+        follow(line, caller.out, count, until, &interrupted)
     })
 }
 
-fn follow(line: &mut Line, out: Output, count: Option<u64>, interrupted: &Receiver<()>) -> Done {
+fn follow(
+    line: &mut Line,
+    out: Output,
+    count: Option<u64>,
+    until: Option<Deadline>,
+    interrupted: &Receiver<()>,
+) -> Done {
     let (mut told, mut heard) = (0, Instant::now());
     while count.is_none_or(|count| told < count) && interrupted.is_empty() {
         let now = Instant::now();
-        if line.deadline().passed(now) {
+        if until.is_some_and(|until| until.passed(now)) {
             return Ok(());
         }
-        let news = line
-            .read(|session, deadline| session.wait_for_events(deadline.min(Deadline::after(now, GLANCE))))?;
+        let glance = Deadline::after(now, GLANCE);
+        let glance = until.map_or(glance, |until| until.min(glance));
+        let news = line.read(|session, _| session.wait_for_events(glance))?;
         if news {
             heard = now;
         } else if heard.elapsed() >= KEEP_ALIVE {

@@ -22,17 +22,25 @@ use client::Client;
 #[derive(Args, Clone, Debug, Default)]
 pub struct ServiceFlags {
     /// The service's URL [default: where its settings say that it listens]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// The file with the service's token [default: as its settings say]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// The service's settings file [default: /etc/zkgate/zkgate.toml, if it exists]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The service's state directory, in which its token is
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
     pub state_dir: Option<PathBuf>,
+}
+
+impl ServiceFlags {
+    /// Whether any of it was said.
+    pub(super) const fn is_said(&self) -> bool {
+        let Self { url, token_file, config, state_dir } = self;
+        url.is_some() || token_file.is_some() || config.is_some() || state_dir.is_some()
+    }
 }
 
 /// A question about the service as a whole.

@@ -95,17 +95,18 @@ fn follow(client: &Client, told: &mut Told, asked: &Punches) -> Done {
         Some(after) => after,
         None => client.get::<Page>("/api/v1/punches?after=0&limit=1", None)?.head,
     };
-    let mut broken = false;
+    let (mut known, mut broken) = (false, false);
     while told.wants_more() {
         let began = Instant::now();
         let query = query(asked, &[("after", &after.to_string())]);
         let opened = client.stream(&format!("/api/v1/punches/stream?{query}"), Some(after), CONNECTION);
         match opened {
             Ok(stream) => {
-                broken = false;
+                (known, broken) = (true, false);
                 after = take(stream, told, after)?;
             }
-            Err(failure) if failure.exit() == Exit::NoService && began.elapsed() < CONNECTION => {
+            // It was there, so it will be there again.
+            Err(failure) if known && failure.exit() == Exit::NoService => {
                 if !std::mem::replace(&mut broken, true) {
                     failure.tell(told.out.json);
                     eprintln!("zkgate: it is asked again until it answers");

@@ -88,11 +88,6 @@ impl Failure {
         self.exit
     }
 
-    /// Its stable word.
-    pub(super) fn code(&self) -> &str {
-        &self.code
-    }
-
     /// Tells it on stderr, and gives how the run ends.
     pub(super) fn tell(&self, as_json: bool) -> Exit {
         if self.exit != Exit::Well {

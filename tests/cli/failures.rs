@@ -41,41 +41,48 @@ fn every_class_of_error_has_its_exit_code() {
 fn a_device_that_refuses_or_goes_away_or_lies_is_told_from_one_that_is_silent() {
     std::thread::scope(|scope| {
         for transport in ["tcp", "udp"] {
-            scope.spawn(move || told_apart(transport));
+            let lost = if transport == "tcp" { "close:0" } else { "silent" };
+            let read = if transport == "tcp" { "connection_lost" } else { "deadline_exceeded" };
+            // The first option that is written is that of the greeting.
+            let cases: [(&[&str], String, i32, &str); 12] = [
+                (&["door"], "reject:65535@75*1".into(), 5, "unsupported_command"),
+                (&["unlock", "3"], "reject@31*1".into(), 5, "device_rejected"),
+                (&["door"], format!("{lost}@75*1"), 3, read),
+                (&["unlock", "3"], format!("{lost}@31*1"), 6, "outcome_unknown"),
+                (&["add-user", "9"], format!("{lost}@8*1"), 6, "outcome_unknown"),
+                (&["add-user", "9"], format!("{lost}@sizes*1"), 3, read),
+                (&["set-option", "VOLUME", "9"], "not-kept@12+1*1".into(), 8, "not_stored"),
+                (&["set-option", "VOLUME", "8"], "kept-otherwise@12+1*1".into(), 8, "stored_differently"),
+                (&["set-option", "VOLUME", "7"], "reject@12+1*1".into(), 5, "device_rejected"),
+                (&["add-user", "77"], "not-kept@8*1".into(), 8, "not_stored"),
+                (
+                    &["change-user", "1001", "--name", "Al"],
+                    "kept-otherwise@8*1".into(),
+                    8,
+                    "stored_differently",
+                ),
+                (&["watch"], "reject:65535@500*1".into(), 5, "unsupported_command"),
+            ];
+            for (verb, fault, exit, code) in cases {
+                scope.spawn(move || told(transport, verb, &fault, exit, code));
+            }
         }
     });
 }
 
-fn told_apart(transport: &str) {
-    let (_simulator, device) = peopled(Profile::Tft, 3, 0);
-    let program = Program::at(&device).with(["--transport", transport, "--timeout", "0.6"]);
-    let lost = if transport == "tcp" { "close:0" } else { "silent" };
-    let read = if transport == "tcp" { "connection_lost" } else { "deadline_exceeded" };
-    // The first option that is written is that of the greeting.
-    for (verb, fault, exit, code) in [
-        (&["door"][..], "reject:65535@75*1".to_owned(), 5, "unsupported_command"),
-        (&["unlock", "3"], "reject@31*1".into(), 5, "device_rejected"),
-        (&["door"], format!("{lost}@75*1"), 3, read),
-        (&["unlock", "3"], format!("{lost}@31*1"), 6, "outcome_unknown"),
-        (&["add-user", "9"], format!("{lost}@8*1"), 6, "outcome_unknown"),
-        (&["add-user", "9"], format!("{lost}@sizes*1"), 3, read),
-        (&["set-option", "VOLUME", "9"], "not-kept@12+1*1".into(), 8, "not_stored"),
-        (&["set-option", "VOLUME", "8"], "kept-otherwise@12+1*1".into(), 8, "stored_differently"),
-        (&["set-option", "VOLUME", "7"], "reject@12+1*1".into(), 5, "device_rejected"),
-        (&["add-user", "77"], "not-kept@8*1".into(), 8, "not_stored"),
-        (&["change-user", "1001", "--name", "Al"], "kept-otherwise@8*1".into(), 8, "stored_differently"),
-        (&["watch"], "reject:65535@500*1".into(), 5, "unsupported_command"),
-    ] {
-        let (unlocks, written) = (device.counters().unlocks, device.counters().command(8));
-        set(&device, &fault);
-        let program = verb.iter().fold(program.clone(), |program, word| program.with([word]));
-        let ran = program.fails([], exit, code);
-        device.clear_faults();
-        assert_eq!(ran.out, "", "{transport} {verb:?} {fault}");
-        let (unlocked, wrote) = (device.counters().unlocks - unlocks, device.counters().command(8) - written);
-        assert!(unlocked <= 1 && wrote <= 1, "{transport} {verb:?} {fault}: said once");
+fn told(transport: &str, verb: &[&str], fault: &str, exit: i32, code: &str) {
+    let config = Config { profile: Profile::Tft, users: 3, threads: 1, ..Config::default() };
+    let (_simulator, device) = device(config);
+    set(&device, fault);
+    let mut program = Program::at(&device).with(["--transport", transport]);
+    if fault.starts_with("silent") {
+        program = program.with(["--timeout", "0.6"]);
     }
-    assert!(device.users().iter().filter(|user| user.user_id.as_bytes() == b"9").count() <= 1);
+    let program = verb.iter().fold(program, |program, word| program.with([word]));
+    let ran = program.fails([], exit, code);
+    assert_eq!(ran.out, "", "{transport} {verb:?} {fault}");
+    let counters = device.counters();
+    assert!(counters.unlocks <= 1 && counters.command(8) <= 1, "{transport} {verb:?} {fault}: said once");
 }
 
 #[test]

@@ -112,16 +112,15 @@ fn a_file_of_people_is_imported_with_a_row_for_each_and_twice_does_nothing() {
 
 #[test]
 fn a_device_that_is_gone_half_way_leaves_one_outcome_unknown_and_says_which() {
-    let (_simulator, device) = peopled(Profile::Tft, 3, 0);
     let file = tempfile::Builder::new().suffix(".CSV").tempfile().unwrap();
     std::fs::write(file.path(), "user_id,name\n1,Ann\n2,Ann\n3,Ann\n").unwrap();
     let path = file.path().to_str().unwrap();
-    for (transport, fault) in [("tcp", "close:0@8+1*1"), ("udp", "silent@8+1*1")] {
-        let users: Vec<_> = device.users().into_iter().take(3).collect();
-        device.set_users(&users);
-        let program = Program::at(&device).with(["--transport", transport, "--timeout", "1"]);
+    let half_way = |transport: &str, fault: &str| {
+        let (_simulator, device) = peopled(Profile::Tft, 3, 0);
+        let program = Program::at(&device).with(["--transport", transport]);
         set(&device, fault);
-        let ran = program.fails(["import-users", path], 6, "outcome_unknown");
+        let ran =
+            program.clone().with(["--timeout", "1"]).fails(["import-users", path], 6, "outcome_unknown");
         device.clear_faults();
         let codes: Vec<_> =
             values(&ran.out).iter().map(|row| row["code"].as_str().unwrap().to_owned()).collect();
@@ -129,7 +128,12 @@ fn a_device_that_is_gone_half_way_leaves_one_outcome_unknown_and_says_which() {
         // The same once more is complete.
         program.well(["import-users", path]);
         assert_eq!(device.users().len(), 6, "{fault}");
-    }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| half_way("tcp", "close:0@8+1*1"));
+        scope.spawn(|| half_way("udp", "silent@8+1*1"));
+    });
+    let (_simulator, device) = peopled(Profile::Tft, 3, 0);
     set(&device, "close:0@sizes*1");
     let ran = Program::at(&device).fails(["import-users", path], 3, "connection_lost");
     assert_eq!(ran.out, "", "nothing was begun");

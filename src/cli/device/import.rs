@@ -19,8 +19,7 @@ pub(super) fn import(caller: Caller<'_>, import: &Import) -> Done {
     let report = caller.work(|line| {
         let encoding = line.encoding;
         let mut told = |progress: users::Progress| bar.set(progress.done as u64, progress.total as u64);
-        // Nothing was written when this fails: what breaks later is in the report.
-        line.read(|session, deadline| {
+        line.many(|session, deadline| {
             session.write_users(&changes, mode, encoding, &mut |_| Ok(()), &mut told, deadline)
         })
     })?;

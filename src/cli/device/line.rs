@@ -8,6 +8,7 @@ use crate::base::deadline::Deadline;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::secrets;
 use crate::config::Environment;
+use crate::device::users::Report;
 use crate::device::{DeviceError, Session, SessionSettings, Target};
 use crate::wire::carrier::Carrier;
 use crate::wire::encoding::NameEncoding;
@@ -18,6 +19,8 @@ use crate::wire::record::user_record::UserRecord;
 pub(super) struct Line {
     session: Session,
     deadline: Deadline,
+    /// The session failed: nobody is there to say goodbye to.
+    broken: bool,
     /// The encoding of names on the device.
     pub(super) encoding: NameEncoding,
 }
@@ -39,7 +42,7 @@ impl Line {
         let target = Target { address, comm_key, carriers };
         let session = Session::connect(target, SessionSettings::default(), deadline)
             .map_err(|error| Failure::of_device(&error))?;
-        Ok(Self { session, deadline, encoding: direct.encoding })
+        Ok(Self { session, deadline, broken: false, encoding: direct.encoding })
     }
 
     /// Asks the device something that changes nothing.
@@ -47,7 +50,10 @@ impl Line {
         &mut self,
         ask: impl FnOnce(&mut Session, Deadline) -> Result<T, DeviceError>,
     ) -> Done<T> {
-        ask(&mut self.session, self.deadline).map_err(|error| Failure::of_device(&error))
+        ask(&mut self.session, self.deadline).map_err(|error| {
+            self.note(&error);
+            Failure::of_device(&error)
+        })
     }
 
     /// Says something that has an effect: an answer that does not come leaves the outcome unknown.
@@ -55,7 +61,25 @@ impl Line {
         &mut self,
         say: impl FnOnce(&mut Session, Deadline) -> Result<T, DeviceError>,
     ) -> Done<T> {
-        say(&mut self.session, self.deadline).map_err(|error| Failure::of_effect(&error))
+        say(&mut self.session, self.deadline).map_err(|error| {
+            self.note(&error);
+            Failure::of_effect(&error)
+        })
+    }
+
+    /// Does something to many people. What ended it before its end is in its report; an error is one of before its
+    /// beginning.
+    pub(super) fn many(
+        &mut self,
+        work: impl FnOnce(&mut Session, Deadline) -> Result<Report, DeviceError>,
+    ) -> Done<Report> {
+        let report = self.read(work)?;
+        report.broke.as_ref().inspect(|error| self.note(error));
+        Ok(report)
+    }
+
+    fn note(&mut self, error: &DeviceError) {
+        self.broken |= !error.keeps_session();
     }
 
     /// A person whom the device knows.
@@ -66,19 +90,8 @@ impl Line {
     }
 
     /// Says goodbye, unless the session is not worth it any more.
-    pub(super) fn end(self, failure: Option<&Failure>) {
-        // What is known to have broken the session is not waited for once more.
-        let broken = failure.is_some_and(|failure| {
-            matches!(
-                failure.code(),
-                "device_silent"
-                    | "connection_lost"
-                    | "deadline_exceeded"
-                    | "outcome_unknown"
-                    | "protocol_error"
-            )
-        });
-        if !broken && !self.session.is_doubtful() {
+    pub(super) fn end(self) {
+        if !self.broken && !self.session.is_doubtful() {
             self.session.exit();
         }
     }

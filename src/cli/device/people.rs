@@ -41,7 +41,7 @@ fn write(caller: Caller<'_>, person: &Person, mode: Mode) -> Done {
     let changes = [change_of(person)?];
     let report = caller.work(|line| {
         let encoding = line.encoding;
-        line.read(|session, deadline| {
+        line.many(|session, deadline| {
             session.write_users(&changes, mode, encoding, &mut |_| Ok(()), &mut |_| {}, deadline)
         })
     })?;
@@ -80,7 +80,7 @@ pub(super) fn delete(caller: Caller<'_>, user_ids: &[String]) -> Done {
     }
     let bar = Bar::pieces("deleting");
     let report = caller.work(|line| {
-        line.read(|session, deadline| {
+        line.many(|session, deadline| {
             let mut told = |progress: crate::device::users::Progress| {
                 bar.set(progress.done as u64, progress.total as u64);
             };

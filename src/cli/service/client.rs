@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_problem_keeps_its_code_and_strangers_are_no_service() {
         let told = problem(423, r#"{"code":"device_lent","detail":"The device is lent.","advice":"wait"}"#);
-        assert_eq!((told.code(), told.exit()), ("device_lent", Exit::Failed));
+        assert_eq!(told, Failure::new("device_lent", "The device is lent").advise("wait"));
         assert_eq!(problem(401, r#"{"code":"unauthorized","detail":"No."}"#).exit(), Exit::Unauthorized);
         for text in ["", "<html>", "[]", r#"{"code":7}"#] {
             assert_eq!(problem(502, text).exit(), Exit::NoService, "{text}");

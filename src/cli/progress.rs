@@ -9,7 +9,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const TICK: Duration = Duration::from_millis(120);
 
 /// A bar, or nothing where stderr is no terminal. It is gone when it is dropped.
-pub(super) struct Bar(ProgressBar);
+pub(super) struct Bar {
+    bar: ProgressBar,
+    /// How it looks once it is known how much there is.
+    template: &'static str,
+}
 
 impl Bar {
     /// Bytes of something.
@@ -24,34 +28,42 @@ impl Bar {
 
     /// Something of which nobody knows how long it takes.
     pub(super) fn waiting(what: &'static str) -> Self {
-        let bar = Self::new(what, "{spinner} {msg}");
-        if !bar.0.is_hidden() {
-            bar.0.enable_steady_tick(TICK);
+        let waiting = Self::new(what, "");
+        if !waiting.bar.is_hidden() {
+            waiting.bar.enable_steady_tick(TICK);
         }
-        bar
+        waiting
     }
 
-    fn new(what: &'static str, template: &str) -> Self {
+    fn new(what: &'static str, template: &'static str) -> Self {
         let target = match std::io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(None, target).with_message(what);
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        Self(bar)
+        dress(&bar, "{spinner} {msg}");
+        Self { bar, template }
     }
 
     /// It has got so far, of so much.
     pub(super) fn set(&self, done: u64, total: u64) {
-        self.0.set_length(total);
-        self.0.set_position(done);
+        if self.bar.length().is_none() {
+            dress(&self.bar, self.template);
+        }
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+}
+
+fn dress(bar: &ProgressBar, template: &str) {
+    // The templates are our own.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -35,8 +35,11 @@ pub(super) fn read(import: &Import) -> Done<Vec<UserChange>> {
         false => std::fs::File::open(&import.file).map(|file| Box::new(file) as Box<dyn Read>),
     };
     opened
-        .and_then(|file| file.take(CEILING).read_to_string(&mut text))
+        .and_then(|file| file.take(CEILING + 1).read_to_string(&mut text))
         .map_err(|error| wrong(format!("it cannot be read: {error}")))?;
+    if text.len() as u64 > CEILING {
+        return Err(wrong(format!("it has more than {CEILING} bytes")));
+    }
     let ending =
         import.file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
     let format = match (import.format, ending.as_str()) {

@@ -14,7 +14,8 @@ use crate::wire::record::UserId;
 /// One verb, said to one device.
 #[derive(Args, Clone, Debug)]
 pub struct DeviceCall {
-    /// IP, IP:PORT or [IPv6]:PORT to speak to a device directly, or @ID for one that the local service knows
+    /// An address, such as 192.168.1.201 or 192.168.1.201:4370, to speak to a device directly, or @ID for one that the
+    /// local service knows
     #[arg(value_name = "DEVICE")]
     pub whom: Whom,
     /// How to reach a device directly.

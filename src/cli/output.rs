@@ -78,6 +78,14 @@ impl Output {
         Ok(())
     }
 
+    /// Tells people something beside the result, on stderr; programs are told only failures there.
+    pub(super) fn note(self, text: &str) {
+        if !self.json {
+            // Whoever does not hear it has the result all the same.
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
     fn table<R: Row>(self, rows: &[R]) -> Done {
         let mut table = Table::new(R::COLUMNS);
         rows.iter().for_each(|row| table.push(row.cells()));

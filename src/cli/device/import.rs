@@ -28,11 +28,9 @@ pub(super) fn import(caller: Caller<'_>, import: &Import) -> Done {
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let outcomes = Outcome::all(&ids, &report);
     caller.out.rows(&outcomes)?;
-    if !caller.out.json {
-        let count = |result: &&str| outcomes.iter().filter(|outcome| outcome.result == *result).count();
-        let results = ["created", "updated", "unchanged", "failed"];
-        let counts: Vec<_> = results.iter().map(|result| format!("{} {result}", count(result))).collect();
-        eprintln!("{}", counts.join(", "));
-    }
+    let count = |result: &&str| outcomes.iter().filter(|outcome| outcome.result == *result).count();
+    let results = ["created", "updated", "unchanged", "failed"];
+    let counts: Vec<_> = results.iter().map(|result| format!("{} {result}", count(result))).collect();
+    caller.out.note(&counts.join(", "));
     judge(&report)
 }

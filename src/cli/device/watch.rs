@@ -59,7 +59,7 @@ fn follow(
         }
         let (events, lost) = line.read(|session, _| Ok(session.take_events()))?;
         if lost > 0 {
-            eprintln!("zkgate: {lost} events came faster than they could be shown");
+            out.note(&format!("zkgate: {lost} events came faster than they could be shown"));
         }
         for event in events {
             let (object, sentence) = describe(&event);

@@ -109,7 +109,7 @@ fn follow(client: &Client, told: &mut Told, asked: &Punches) -> Done {
             Err(failure) if known && failure.exit() == Exit::NoService => {
                 if !std::mem::replace(&mut broken, true) {
                     failure.tell(told.out.json);
-                    eprintln!("zkgate: it is asked again until it answers");
+                    told.out.note("zkgate: it is asked again until it answers");
                 }
             }
             Err(failure) => return Err(failure),

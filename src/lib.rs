@@ -6,7 +6,7 @@
 //!
 //! | room | what it is |
 //! |---|---|
-//! | [`cli`] | arguments → settings → [`app`] → exit code |
+//! | [`cli`] | arguments → settings → [`app`], one device, or the running service → exit code |
 //! | [`app`] | builds everything, starts the threads, stops them in order: the only file that knows all rooms |
 //! | [`config`] | typed settings: file → environment → flags, each with its default and its ceiling |
 //! | [`http`] | requests in, answers out |

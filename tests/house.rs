@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("main", &["cli"]),
     ("lib", &[]),
     ("app", &["*"]),
-    ("cli", &["app", "config", "simulator", "ops", "device", "wire", "base"]),
+    ("cli", &["app", "config", "simulator", "ops", "journal", "device", "wire", "base"]),
     ("config", &["base"]),
     // The part of `http` that faces the network knows no other room.
     ("http/acceptor", &["base"]),

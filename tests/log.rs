@@ -100,6 +100,27 @@ fn pieces_are_the_whole_on_every_device_whatever_is_said_in_between() {
 }
 
 #[test]
+fn a_whole_read_tells_how_far_it_has_got() {
+    for profile in PROFILES {
+        let (_simulator, device) = peopled(profile, 30, 5000);
+        for carrier in carriers(&device) {
+            let case = format!("{} over {}", profile.name(), carrier.name());
+            let mut session = session(&device, carrier);
+            let mut told = Vec::new();
+            let read =
+                session.punches_in_pieces(TODAY, &mut |there, all| told.push((there, all)), soon()).unwrap();
+            assert!(are_true_punches(&read, &device, profile), "{case}");
+            assert!(told.is_sorted() && told.iter().all(|(there, all)| there <= all), "{case}: {told:?}");
+            // What comes at once is not told.
+            assert!(told.last().is_none_or(|(there, all)| there == all), "{case}: {told:?}");
+            assert!(told.len() > 1 || profile == Profile::OldUdp, "{case}: {told:?}");
+            assert!(!session.is_doubtful(), "{case}");
+            session.exit();
+        }
+    }
+}
+
+#[test]
 fn any_bytes_of_the_log_can_be_read_and_no_others() {
     let (_simulator, device) = peopled(Profile::Tft, 5, 3000);
     for carrier in [Carrier::Tcp, Carrier::Udp] {

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::device::grammar::DeviceCall;
+use super::exit::EXIT_STATUS;
+use super::manual::Completions;
+use super::service::{Punches, Question};
 use crate::config::Flags;
 
 /// The gateway that owns the connections to a site's ZKTeco terminals.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "zkgate", version, about, propagate_version = true)]
+#[command(name = "zkgate", version, about, propagate_version = true, after_help = EXIT_STATUS)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -29,6 +33,19 @@ pub enum Command {
     Check(Serve),
     /// Ask the running service: exit 0 when ready, 1 when degraded, 2 when dead
     Health(Serve),
+    /// Speak to one device: directly at its address, or through the service as @ID
+    #[command(after_help = EXIT_STATUS)]
+    Device(Box<DeviceCall>),
+    /// Show how the service is and which of its devices are up
+    Status(Question),
+    /// List the devices that the service knows
+    Devices(Question),
+    /// Show the journal's punches, or follow them as they come
+    Punches(Box<Punches>),
+    /// Print the completions for a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man,
 }
 
 /// Flags that override the environment, which overrides the file.

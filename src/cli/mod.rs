@@ -1,11 +1,24 @@
 //! The command line: arguments → settings → the app → exit code.
 //!
-//! Nothing is decided here but what to start and how its end is told: 0 well, 1 failed, 2 wrong use or settings.
+//! Nothing is decided here but what to start and how its end is told: each class of error has an exit code.
 
 mod arguments;
 mod check;
+mod confirm;
+mod csv_rows;
+mod device;
+mod exit;
+mod failure;
 mod health;
+mod interrupt;
+mod manual;
+mod output;
+mod progress;
+mod rows;
 mod run;
+mod secrets;
+mod service;
+mod table;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -14,6 +27,15 @@ use clap::Parser;
 
 pub use arguments::{Arguments, Command, Demo, Serve, Simulate};
 pub use check::fixed_numbers;
+pub use device::access_grammar::{Combination, Group, TimeZone, VerifyStyle, ZoneDays};
+pub use device::grammar::{
+    DeviceCall, Direct, Finger, Format, Import, Kind, Level, Message, Mode, Person, Transport, Unit, Verb,
+};
+pub use device::whom::{NoDevice, Whom};
+pub use manual::Completions;
+pub use service::{Punches, Question, ServiceFlags};
+
+use exit::Exit;
 
 use crate::config::{Environment, Explained, Settings, Sources};
 use crate::ops::logging::{self, Dress};
@@ -35,29 +57,14 @@ pub fn main() -> ExitCode {
         }
         Command::Check(serve) => check::check(&Sources::of_process(serve.flags())),
         Command::Health(serve) => health::health(&serve),
+        Command::Device(call) => device::run(&call),
+        Command::Status(question) => service::status(&question),
+        Command::Devices(question) => service::devices(&question),
+        Command::Punches(punches) => service::punches(&punches),
+        Command::Completions(completions) => manual::completions(&completions),
+        Command::Man => manual::manual(),
     };
     ExitCode::from(exit.code())
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// As it should.
-    Well,
-    /// Something failed while it ran.
-    Failed,
-    /// It was asked for what cannot be: wrong flags, wrong settings.
-    Misused,
-}
-
-impl Exit {
-    fn code(self) -> u8 {
-        match self {
-            Self::Well => 0,
-            Self::Failed => 1,
-            Self::Misused => 2,
-        }
-    }
 }
 
 fn start(serve: &Serve) -> Exit {

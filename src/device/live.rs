@@ -33,4 +33,14 @@ impl Session {
     pub fn unregister_events(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
         self.register_events(0, deadline)
     }
+
+    /// Waits until the device tells something or the time has come, and says which. What it tells is acknowledged
+    /// and taken with [`Session::take_events`](super::Session::take_events). For programs that hold a session
+    /// themselves.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the session failed.
+    pub fn wait_for_events(&mut self, until: Deadline) -> Result<bool, DeviceError> {
+        self.link.listen(until)
+    }
 }

@@ -10,7 +10,6 @@ use std::time::Instant;
 use super::error::{DeviceError, Fault, Reached};
 use super::punches::cut_off;
 use super::session::Session;
-use super::users::Pause;
 use crate::base::deadline::Deadline;
 use crate::dialog::bulk_read::{self, Buffer, BulkRead, Method};
 use crate::dialog::{Phase, Request};
@@ -200,13 +199,14 @@ impl LogBuffer {
 }
 
 impl Session {
-    /// Reads a whole table, and calls `pause` between its pieces, so that a door need not wait for it. What is done
-    /// in a pause must leave the transfer buffer alone; otherwise the read ends with an error.
+    /// Reads a whole table, and calls `pause` between its pieces with the bytes that are there and those that will
+    /// be, so that a door need not wait for it. What is done in a pause must leave the transfer buffer alone;
+    /// otherwise the read ends with an error.
     pub(super) fn table_in_pieces<T, E: Into<Fault>>(
         &mut self,
         table: Table,
         count: Option<u32>,
-        pause: Pause<'_>,
+        pause: &mut dyn FnMut(&mut Self, u32, u32) -> Result<(), DeviceError>,
         deadline: Deadline,
         parse: impl FnOnce(Vec<u8>, Option<u32>) -> Result<T, E>,
     ) -> Result<T, DeviceError> {
@@ -220,7 +220,7 @@ impl Session {
                 let length = buffer.chunk_limit.min(size - start);
                 data.extend(buffer.read(self, start, length, deadline)?);
                 start += length;
-                if let Err(error) = pause(self) {
+                if let Err(error) = pause(self, start, size) {
                     if error.keeps_session() {
                         buffer.release(self, deadline)?;
                     }

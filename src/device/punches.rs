@@ -36,15 +36,46 @@ impl Session {
     /// # Errors
     /// [`DeviceError`]; a log that cannot be believed to be whole is an error, never a short list.
     pub fn punches(&mut self, today: ClockWord, deadline: Deadline) -> Result<PunchTable, DeviceError> {
+        let latest = self.latest_believable(today, deadline)?;
+        let table = self.table(Table::ATTENDANCE, Counted::Punches, deadline, |data, count| {
+            PunchTable::parse(data, count, latest)
+        })?;
+        self.with_people(table, deadline)
+    }
+
+    /// The same, telling between its pieces how many bytes are there, and of how many.
+    ///
+    /// # Errors
+    /// As [`Session::punches`].
+    pub fn punches_in_pieces(
+        &mut self,
+        today: ClockWord,
+        told: &mut dyn FnMut(u32, u32),
+        deadline: Deadline,
+    ) -> Result<PunchTable, DeviceError> {
+        let latest = self.latest_believable(today, deadline)?;
+        let count = self.free_sizes(deadline)?.punches;
+        let mut pause = |_: &mut Self, there, all| {
+            told(there, all);
+            Ok(())
+        };
+        let parse = |data, count| PunchTable::parse(data, count, latest);
+        let table = self.table_in_pieces(Table::ATTENDANCE, count, &mut pause, deadline, parse)?;
+        self.with_people(table, deadline)
+    }
+
+    /// The latest time that a record can believably show, by our own clock and the device's.
+    fn latest_believable(&mut self, today: ClockWord, deadline: Deadline) -> Result<ClockWord, DeviceError> {
         let clock = match self.time(deadline) {
             Ok(clock) if clock.time().is_ok() => clock,
             Err(error) if !error.keeps_session() => return Err(error),
             _ => today,
         };
-        let latest = ClockWord(clock.max(today).0.saturating_add(TWO_DAYS));
-        let table = self.table(Table::ATTENDANCE, Counted::Punches, deadline, |data, count| {
-            PunchTable::parse(data, count, latest)
-        })?;
+        Ok(ClockWord(clock.max(today).0.saturating_add(TWO_DAYS)))
+    }
+
+    /// Names whoever stands in a log by internal index.
+    fn with_people(&mut self, table: PunchTable, deadline: Deadline) -> Result<PunchTable, DeviceError> {
         if table.layout() != Some(PunchLayout::Short) {
             return Ok(table);
         }

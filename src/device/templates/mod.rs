@@ -102,7 +102,8 @@ impl Session {
         deadline: Deadline,
     ) -> Result<TemplateTable, DeviceError> {
         let count = self.free_sizes(deadline)?.fingerprints;
-        self.table_in_pieces(Table::TEMPLATES, count, pause, deadline, |data, count| {
+        let mut pause = |session: &mut Self, _, _| pause(session);
+        self.table_in_pieces(Table::TEMPLATES, count, &mut pause, deadline, |data, count| {
             TemplateTable::parse(&data, count)
         })
     }

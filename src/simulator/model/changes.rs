@@ -23,7 +23,7 @@ pub(crate) enum Spoiled {
 
 /// Whether a command changes what the device keeps.
 pub(crate) fn is_change(request: Command) -> bool {
-    is_of_data(request) || matches!(request, Command::OPTIONS_WRQ | Command::SET_TIME)
+    is_of_data(request) || matches!(request, Command::OPTIONS_WRQ | Command::SET_TIME | Command::CLEAR_ATTLOG)
 }
 
 /// Whether a change becomes effective with `CMD_REFRESHDATA` only.

@@ -1,0 +1,142 @@
+//! Fingerprints: which there are, deleting one, and enrolling one. What is in a template is never shown.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::Caller;
+use super::grammar::Finger;
+use crate::cli::exit::Exit;
+use crate::cli::failure::{Done, Failure};
+use crate::cli::interrupt::interrupts;
+use crate::cli::output::Row;
+use crate::cli::progress::Bar;
+use crate::cli::table::{Column, Side};
+use crate::device::enrolment::{GoOn, Happening, Outcome};
+use crate::wire::record::template::Validity;
+
+/// A template, without what is in it.
+#[derive(Serialize)]
+struct TemplateRow {
+    /// `None` for one that was left behind by somebody.
+    user_id: Option<String>,
+    uid: u16,
+    finger: u8,
+    validity: String,
+    size: usize,
+}
+
+impl Row for TemplateRow {
+    const COLUMNS: &'static [Column] = &[
+        ("USER ID", Side::Left),
+        ("FINGER", Side::Right),
+        ("VALIDITY", Side::Left),
+        ("BYTES", Side::Right),
+        ("UID", Side::Right),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.user_id.clone().unwrap_or_default(),
+            self.finger.to_string(),
+            self.validity.clone(),
+            self.size.to_string(),
+            self.uid.to_string(),
+        ]
+    }
+}
+
+pub(super) fn list(caller: Caller<'_>, user_id: Option<&str>) -> Done {
+    let bar = Bar::waiting("reading templates");
+    let (wanted, table, users) = caller.work(|line| {
+        let wanted = user_id.map(|id| line.person(id)).transpose()?.map(|person| person.user().uid);
+        let table = line.read(|session, deadline| session.templates(deadline))?;
+        Ok((wanted, table, line.read(|session, deadline| session.users(deadline))?))
+    })?;
+    drop(bar);
+    let people: HashMap<u16, String> =
+        users.iter().map(|user| (user.uid, user.user_id.to_text().into_owned())).collect();
+    let rows: Vec<_> = table
+        .iter()
+        .filter(|template| wanted.is_none_or(|uid| template.uid == uid))
+        .map(|template| TemplateRow {
+            user_id: people.get(&template.uid).cloned(),
+            uid: template.uid,
+            finger: template.finger,
+            validity: match template.validity {
+                Validity::Invalid => "invalid".to_owned(),
+                Validity::Valid => "valid".to_owned(),
+                Validity::Duress => "duress".to_owned(),
+                Validity::Other(number) => number.to_string(),
+            },
+            size: template.bytes().expose().len(),
+        })
+        .collect();
+    caller.out.list(&rows)
+}
+
+pub(super) fn delete(caller: Caller<'_>, of: &Finger) -> Done {
+    let there = caller.work(|line| {
+        let person = line.person(&of.user_id)?;
+        let there = line.read(|session, deadline| session.template(&person, of.finger, deadline))?.is_some();
+        if there {
+            line.effect(|session, deadline| session.delete_template(&person, of.finger, deadline))?;
+        }
+        Ok(there)
+    })?;
+    if !there {
+        return Err(Failure::not_found(format!(
+            "there is no template of finger {} of {}",
+            of.finger, of.user_id
+        )));
+    }
+    let object = json!({ "user_id": of.user_id, "finger": of.finger, "deleted": true });
+    caller.out.done(&object, &format!("the template of finger {} of {} is deleted", of.finger, of.user_id))
+}
+
+pub(super) fn enrol(caller: Caller<'_>, of: &Finger) -> Done {
+    let interrupted = interrupts()?;
+    let outcome = caller.work(|line| {
+        let person = line.person(&of.user_id)?;
+        let mut told = |happening: Option<Happening>| {
+            // Whoever does not read any more has also gone.
+            let read = happening.is_none_or(|happening| news(caller, happening).is_ok());
+            if read && interrupted.is_empty() { GoOn::Yes } else { GoOn::Cancel }
+        };
+        line.effect(|session, deadline| {
+            session.enrol(&person, of.finger, Validity::Valid, &mut told, &mut |_| Ok(()), deadline)
+        })
+    })?;
+    match outcome {
+        Outcome::Done { template_size } => {
+            let object = json!({
+                "event": "enrolled", "user_id": of.user_id, "finger": of.finger, "template_size": template_size,
+            });
+            caller.out.done(&object, &format!("finger {} of {} is enrolled", of.finger, of.user_id))
+        }
+        Outcome::Failed { result } => {
+            let detail =
+                format!("the device could not enrol the finger (its reason has the number {result})");
+            Err(Failure::new("enrolment_failed", detail).advise("place the same finger three times, firmly"))
+        }
+        Outcome::AlreadyEnrolled => {
+            let detail = "this finger is enrolled already, here or for somebody else";
+            Err(Failure::with_exit(Exit::Refused, "already_enrolled", detail))
+        }
+        Outcome::Cancelled => {
+            Err(Failure::new("cancelled", "the enrolment was cancelled; the device verifies people again"))
+        }
+        Outcome::TimedOut => Err(Failure::new("enrolment_timed_out", "nobody placed a finger in time")),
+    }
+}
+
+fn news(caller: Caller<'_>, happening: Happening) -> Done {
+    match happening {
+        Happening::FingerPlaced => caller.out.done(&json!({ "event": "finger" }), "a finger was placed"),
+        Happening::Score(score) => {
+            caller.out.done(&json!({ "event": "score", "score": score }), &format!("score {score}"))
+        }
+        Happening::Over(_) => Ok(()),
+    }
+}

@@ -1,0 +1,166 @@
+//! What the service is asked: its state, its devices, its punches, and verbs for its devices.
+
+use std::io::{BufRead, BufReader};
+
+use serde_json::{Value, json};
+use zkgate::simulator::{Config, Simulator};
+use zkgate::wire::record::UserId;
+
+use crate::program::Program;
+use crate::service::{Service, Setup, eventually};
+
+fn simulator(devices: usize) -> Simulator {
+    Simulator::start(Config { devices, users: 5, punches: 30, ..Config::default() }).unwrap()
+}
+
+#[test]
+fn a_device_says_the_same_directly_and_through_the_service() {
+    let (service, simulator) = (Service::start(), simulator(1));
+    let device = &simulator.devices()[0];
+    let id = service.add_up(device);
+    let direct = Program::at(device);
+    let asked = Program::of(&service, ["device", &format!("@{id}")]);
+    for verb in ["info", "users"] {
+        assert_eq!(asked.json([verb]), direct.json([verb]), "{verb}");
+        assert_eq!(asked.well([verb]), direct.well([verb]), "{verb}");
+    }
+    assert_eq!(asked.lines(["attendance"]), direct.lines(["attendance"]));
+    assert_eq!(asked.well(["attendance", "--csv"]), direct.well(["attendance", "--csv"]));
+    assert_eq!(asked.json(["user", "1003"]), direct.json(["user", "1003"]));
+    // And they are the members that the API has.
+    assert_eq!(direct.json(["users"]), service.get(&format!("/devices/{id}/users")).json());
+    assert_eq!(direct.json(["info"]), service.get(&format!("/devices/{id}/info")).json());
+    let (ours, theirs) = (direct.json(["time"]), service.get(&format!("/devices/{id}/time")).json());
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&ours), names(&theirs));
+}
+
+#[test]
+fn the_verbs_of_the_service_change_the_state_of_a_session() {
+    let (service, simulator) = (Service::start(), simulator(1));
+    let device = &simulator.devices()[0];
+    let id = service.add_up(device);
+    let asked = Program::of(&service, ["device", &format!("@{id}")]);
+    assert_eq!(asked.json(["connection"])["state"], "idle");
+    assert_eq!(asked.json(["lend", "--minutes", "5", "--to", "ZKAccess"])["lent_to"], "ZKAccess");
+    let ran = asked.fails(["time"], 1, "device_lent");
+    assert!(ran.err.contains(&format!("@{id}")), "{ran:?}");
+    asked.well(["resume"]);
+    assert_eq!(asked.json(["connect"])["state"], "idle");
+    assert_eq!(
+        asked.json(["time", "--set", "2026-07-14T08:00:00", "--timeout", "10"])["device_time"],
+        "2026-07-14T08:00:00"
+    );
+    asked.well(["time", "--set", "now"]);
+    assert_eq!(asked.json(["voice", "10"]), json!({ "played": true }));
+    assert_eq!(asked.json(["test"])["verdict"], "ok");
+    assert_eq!(asked.json(["collect", "--everything"])["records"], 30);
+    assert_eq!(asked.json(["disconnect"])["state"], "absent");
+    assert_eq!(asked.json(["restart"]), json!({ "restarted": true }));
+    asked.fails(["unlock", "3"], 2, "usage");
+    Program::of(&service, ["device", "@nobody"]).fails(["info"], 7, "not_found");
+}
+
+#[test]
+fn status_shows_who_is_up_and_why_the_others_are_not() {
+    let (service, simulator) = (Service::start(), simulator(2));
+    let [first, second] = simulator.devices() else { panic!() };
+    let up = service.add_up(first);
+    crate::set(second, "refuse");
+    let down = service.add(second);
+    service.until_state(&down, "back_off");
+    let status = Program::of(&service, ["status"]);
+    let shown = status.well([]);
+    assert!(shown.starts_with("ready, 1 of 2 devices up\n\nID  NAME"), "{shown}");
+    let line = shown.lines().last().unwrap();
+    assert!(line.contains(&second.address().to_string()) && line.contains("refused"), "{shown}");
+    let object = status.json([]);
+    assert_eq!((&object["ready"], object["devices"].as_array().unwrap().len()), (&json!(true), 2));
+    assert_eq!(object["devices"][0]["connection"]["state"], "idle");
+    let listed = Program::of(&service, ["devices"]).json([]);
+    assert_eq!((&listed["count"], &listed["data"][0]["id"]), (&json!(2), &json!(up)));
+    assert!(!listed.to_string().contains("comm_key\""), "{listed}");
+    assert_eq!(Program::of(&service, ["devices"]).well([]).lines().count(), 3);
+    // A name is shown as text, whatever is in it.
+    let changed = service.patch(&format!("/devices/{up}"), &json!({ "name": "Tür 张" }));
+    assert_eq!(changed.status, 200);
+    assert!(status.well([]).contains("Tür 张"));
+}
+
+#[test]
+fn a_service_that_is_not_there_or_does_not_know_us_is_told_apart() {
+    let mut service = Service::start();
+    let wrong = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(wrong.path(), "0123456789abcdefXYZ\n").unwrap();
+    let url = format!("http://{}", service.address);
+    let stranger = Program::new(["devices", "--url", &url, "--token-file", wrong.path().to_str().unwrap()]);
+    let ran = stranger.fails([], 4, "unauthorized");
+    assert!(!format!("{ran:?}").contains("XYZ"), "{ran:?}");
+    // As the settings say, without flags.
+    let state = service.setup.state_dir();
+    let by_settings = Program::new(["devices", "--state-dir", state.to_str().unwrap()])
+        .env("ZKGATE_LISTEN", &service.address.to_string());
+    assert_eq!(by_settings.json([])["count"], 0);
+    let lost = Program::new(["devices"]).env("ZKGATE_STATE_DIR", "/nonexistent");
+    let ran = lost.fails([], 2, "usage");
+    assert!(ran.err.contains("/nonexistent/token") && ran.err.contains("--token-file"), "{ran:?}");
+    service.stop();
+    for verb in ["status", "devices", "punches"] {
+        Program::of(&service, [verb]).fails([], 9, "service_unreachable");
+    }
+    for after in [&[][..], &["--after", "0"]] {
+        let program =
+            after.iter().fold(Program::of(&service, ["punches"]), |program, word| program.with([word]));
+        program.fails(["--follow"], 9, "service_unreachable");
+    }
+    Program::of(&service, ["device", "@1"]).fails(["--transport", "udp", "info"], 2, "usage");
+}
+
+#[test]
+fn punches_are_paged_chosen_and_counted() {
+    let (service, simulator) = (Setup::collecting().start(), simulator(2));
+    let ids: Vec<_> = simulator.devices().iter().map(|device| service.add_up(device)).collect();
+    service.until("/journal", |journal| journal["head"] == 60);
+    let punches = Program::of(&service, ["punches"]);
+    let all = punches.lines([]);
+    assert_eq!((all.len(), &all[59]["seq"]), (60, &json!(60)));
+    assert_eq!(punches.lines(["--after", "50"]).len(), 10);
+    assert_eq!(punches.lines(["--count", "7"]).len(), 7);
+    let chosen = punches.lines(["--device", &ids[1]]);
+    assert!(chosen.len() == 30 && chosen.iter().all(|row| row["device_id"] == ids[1].as_str()));
+    let user = all[0]["user_id"].as_str().unwrap();
+    assert!(punches.lines(["--user", user]).iter().all(|row| row["user_id"] == user));
+    assert_eq!(punches.lines(["--from", "2099-01-01"]).len(), 0);
+    punches.fails(["--from", "someday"], 2, "invalid_parameter");
+    let table = punches.well(["--after", "58"]);
+    assert!(table.starts_with("     SEQ  DEVICE") && table.lines().count() == 3, "{table}");
+    assert_eq!(punches.run(["--follow", "--from", "2026-01-01"]).code, 2);
+}
+
+#[test]
+fn a_follower_misses_nothing_while_the_service_is_started_anew() {
+    let simulator = simulator(1);
+    let device = &simulator.devices()[0];
+    let mut service = Setup::collecting().start();
+    let id = service.add_up(device);
+    service.until("/journal", |journal| journal["head"] == 30);
+    service.until(&format!("/devices/{id}/collection"), |shown| shown["live"] == "on");
+    let punches = Program::of(&service, ["punches"]);
+    let mut following = punches.start(["--follow", "--json", "--after", "28", "--count", "5"]);
+    let mut told = BufReader::new(following.child().stdout.take().unwrap()).lines();
+    let mut next =
+        || serde_json::from_str::<Value>(&told.next().unwrap().unwrap()).unwrap()["seq"].as_u64().unwrap();
+    assert_eq!([next(), next()], [29, 30]);
+    let punch =
+        |device: &zkgate::simulator::DeviceHandle| device.punch(UserId::from_number(1002), 0, 1).is_some();
+    eventually("somebody punches", || punch(device));
+    assert_eq!(next(), 31);
+    let address = service.address;
+    service.stop();
+    eventually("two more punch meanwhile", || punch(device));
+    eventually("two more punch meanwhile", || punch(device));
+    let _service = service.setup.again().listen(address).start();
+    assert_eq!([next(), next()], [32, 33]);
+    let ran = following.ends();
+    assert!(ran.code == 0 && (ran.err.is_empty() || ran.err.contains("service_unreachable")), "{ran:?}");
+}

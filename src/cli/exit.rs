@@ -61,7 +61,7 @@ impl Exit {
         match code {
             "device_unreachable" | "device_busy" | "device_silent" | "not_a_device" | "connection_lost"
             | "deadline_exceeded" => Self::Unreachable,
-            "auth_failed" | "unauthorized" => Self::Unauthorized,
+            "auth_failed" | "unauthorized" | "scope_needed" => Self::Unauthorized,
             "unsupported_handshake" | "unsupported_command" | "device_rejected" | "no_free_index" => {
                 Self::Refused
             }

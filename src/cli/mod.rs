@@ -33,7 +33,7 @@ pub use device::grammar::{
 };
 pub use device::whom::{NoDevice, Whom};
 pub use manual::Completions;
-pub use service::{Punches, Question, ServiceFlags};
+pub use service::{Audit, OperationsCall, Punches, Question, ServiceFlags, TokenVerb, Tokens};
 
 use exit::Exit;
 
@@ -61,6 +61,9 @@ pub fn main() -> ExitCode {
         Command::Status(question) => service::status(&question),
         Command::Devices(question) => service::devices(&question),
         Command::Punches(punches) => service::punches(&punches),
+        Command::Operations(call) => service::operations(&call),
+        Command::Audit(audit) => service::audit(&audit),
+        Command::Token(tokens) => service::tokens(&tokens),
         Command::Completions(completions) => manual::completions(&completions),
         Command::Man => manual::manual(),
     };

@@ -137,9 +137,10 @@ pub enum Verb {
         /// For how long, such as 3 or 2.5
         #[arg(value_parser = seconds)]
         seconds: Duration,
-        /// The unit in which this device's firmware counts: a wrong one is ten times too long or too short
-        #[arg(long, value_enum, default_value_t)]
-        unit: Unit,
+        /// The unit in which this device's firmware counts, seconds if nothing is said: a wrong one is ten times
+        /// too long or too short. Not with @ID, where it is a setting of the device
+        #[arg(long, value_enum)]
+        unit: Option<Unit>,
     },
     /// Show whether the door is open
     Door,

@@ -75,7 +75,7 @@ fn directly(caller: Caller<'_>) -> Done {
         Verb::Templates { user_id } => fingers::list(caller, user_id.as_deref()),
         Verb::DeleteTemplate(finger) => fingers::delete(caller, finger),
         Verb::Enrol(finger) => fingers::enrol(caller, finger),
-        Verb::Unlock { seconds, unit } => door::unlock(caller, *seconds, *unit),
+        Verb::Unlock { seconds, unit } => door::unlock(caller, *seconds, unit.unwrap_or_default()),
         Verb::Door => door::state(caller),
         Verb::Voice { index } => door::voice(caller, *index),
         Verb::Lcd { line, text, .. } => door::lcd(caller, line.zip(text.as_deref())),

@@ -82,6 +82,11 @@ impl Client {
         self.understood(self.answer("PUT", path, body, timeout)?)
     }
 
+    /// Takes something away.
+    pub(super) fn delete(&self, path: &str) -> Done {
+        self.answer("DELETE", path, None, None).map(drop)
+    }
+
     /// What a health path says, whatever its status: whether it is well, and the document.
     pub(super) fn health(&self, path: &str) -> Done<(bool, Value)> {
         let answer = self.send("GET", path, None, LIMIT)?;
@@ -129,7 +134,7 @@ impl Client {
         let request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         let body = match (body, method) {
             (Some(body), _) => Some(body.to_string().into_bytes()),
-            (None, "GET") => None,
+            (None, "GET" | "DELETE") => None,
             (None, _) => Some(Vec::new()),
         };
         self.run(self.with_token(request), body, limit)

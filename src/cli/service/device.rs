@@ -56,6 +56,18 @@ pub(in crate::cli) fn run(id: &DeviceId, call: &DeviceCall, out: Output) -> Done
             let body = json!({ "index": index });
             out.done(&client.post(&of("/test-voice"), Some(&body), timeout)?, "played")
         }
+        Verb::Unlock { unit: Some(_), .. } => Err(Failure::misused(
+            "--unit is for a device that is spoken to directly; here it is one of its settings",
+        )),
+        Verb::Unlock { seconds, unit: None } => {
+            let body = json!({ "seconds": seconds.as_secs_f64() });
+            let told = client.post(&of("/unlock"), Some(&body), timeout)?;
+            out.done(&told, &format!("unlocked for {} s", seconds.as_secs_f64()))
+        }
+        Verb::Door => {
+            let told: Value = client.get(&of("/door"), timeout)?;
+            out.done(&told, &text(told.get("door")))
+        }
         Verb::Restart => out.done(&client.post(&of("/restart"), None, timeout)?, "it restarts"),
         Verb::Connect => connection(out, &client.post(&of("/connect"), None, timeout)?),
         Verb::Disconnect => connection(out, &client.post(&of("/disconnect"), None, timeout)?),

@@ -4,14 +4,18 @@ mod client;
 pub(super) mod device;
 mod devices;
 mod events;
+mod operations;
 mod punches;
 mod status;
+mod tokens;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+pub use operations::{Audit, OperationsCall};
 pub use punches::Punches;
+pub use tokens::{TokenVerb, Tokens};
 
 use super::exit::Exit;
 use super::failure::Done;
@@ -67,6 +71,21 @@ pub(super) fn devices(question: &Question) -> Exit {
 /// `zkgate punches`
 pub(super) fn punches(punches: &Punches) -> Exit {
     ask(&punches.service, punches.json, |client, out| punches::show(client, out, punches))
+}
+
+/// `zkgate token`
+pub(super) fn tokens(tokens: &Tokens) -> Exit {
+    ask(&tokens.service, tokens.json, |client, out| tokens::run(client, out, &tokens.verb))
+}
+
+/// `zkgate operations`
+pub(super) fn operations(call: &OperationsCall) -> Exit {
+    ask(&call.service, call.json, |client, out| operations::run(client, out, call))
+}
+
+/// `zkgate audit`
+pub(super) fn audit(audit: &Audit) -> Exit {
+    ask(&audit.service, audit.json, |client, out| operations::audit(client, out, audit))
 }
 
 fn ask(flags: &ServiceFlags, json: bool, question: impl FnOnce(&Client, Output) -> Done) -> Exit {

@@ -4,15 +4,17 @@
 
 mod arguments;
 mod check;
+mod describe;
 mod health;
 mod run;
+mod trace;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use arguments::{Arguments, Command, Demo, Serve, Simulate};
+pub use arguments::{Arguments, Command, Demo, Serve, Simulate, Trace};
 pub use check::fixed_numbers;
 
 use crate::config::{Environment, Explained, Settings, Sources};
@@ -33,6 +35,7 @@ pub fn main() -> ExitCode {
             log_as("info");
             run::simulate(&simulate)
         }
+        Command::Trace(file) => trace::trace(&file),
         Command::Check(serve) => check::check(&Sources::of_process(serve.flags())),
         Command::Health(serve) => health::health(&serve),
     };

@@ -15,6 +15,7 @@ use super::response::Answer;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::registry::Refusal;
+use crate::registry::trace::TraceName;
 use crate::store::device::Device;
 
 /// One request.
@@ -113,6 +114,16 @@ impl Call {
     /// 404 when there cannot be one.
     pub fn quarantined(&self) -> Result<u64, Problem> {
         self.numbered().map_err(Problem::nothing_in_quarantine)
+    }
+
+    /// The trace that the path names; whether there is a file of it is not known yet.
+    ///
+    /// # Errors
+    /// 404 when there cannot be one.
+    pub fn trace(&self) -> Result<TraceName, Problem> {
+        let text = self.id.as_deref().unwrap_or_default();
+        let plain = percent_decoded(text);
+        plain.as_deref().and_then(TraceName::parse).ok_or_else(|| Problem::no_trace(text))
     }
 
     fn numbered(&self) -> Result<u64, &str> {

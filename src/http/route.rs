@@ -34,7 +34,7 @@ const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 45] = [
+pub static ROUTES: [Route; 51] = [
     open("/healthz", api::health::alive),
     open("/readyz", api::health::ready),
     route("GET", "/api/v1/devices", api::devices::list),
@@ -72,6 +72,12 @@ pub static ROUTES: [Route; 45] = [
     route("GET", "/api/v1/devices/{id}/completeness", api::completeness::show),
     route("POST", "/api/v1/devices/{id}/restart", api::power::restart),
     route("POST", "/api/v1/devices/{id}/test-voice", api::power::test_voice),
+    route("POST", "/api/v1/devices/{id}/trace", api::traces::begin),
+    route("GET", "/api/v1/devices/{id}/trace", api::traces::show),
+    route("DELETE", "/api/v1/devices/{id}/trace", api::traces::stop),
+    route("GET", "/api/v1/traces", api::traces::list),
+    route("GET", "/api/v1/traces/{id}", api::traces::download),
+    route("DELETE", "/api/v1/traces/{id}", api::traces::remove),
     route("GET", "/api/v1/webhooks", api::webhooks::list),
     route("POST", "/api/v1/webhooks", api::webhooks::create),
     route("GET", "/api/v1/webhooks/{id}", api::webhooks::one),
@@ -121,10 +127,12 @@ fn allow_header(methods: &[&str]) -> &'static str {
     let knows = |method| methods.contains(&method);
     match (knows("GET"), knows("POST"), knows("PATCH"), knows("PUT")) {
         (true, true, true, _) => "GET, HEAD, POST, PATCH, DELETE",
+        (true, true, ..) if knows("DELETE") => "GET, HEAD, POST, DELETE",
         (true, true, ..) => "GET, HEAD, POST",
         (true, _, true, _) if !knows("DELETE") => "GET, HEAD, PATCH",
         (true, _, true, _) => "GET, HEAD, PATCH, DELETE",
         (true, _, _, true) => "GET, HEAD, PUT",
+        (true, ..) if knows("DELETE") => "GET, HEAD, DELETE",
         (true, ..) => "GET, HEAD",
         _ => "POST",
     }

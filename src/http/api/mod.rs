@@ -17,6 +17,7 @@ pub mod punches;
 mod rows;
 pub mod testing;
 pub mod time;
+pub mod traces;
 pub mod users;
 pub mod view;
 pub mod webhook_input;

@@ -182,7 +182,8 @@ mod tests {
     fn what_is_wrong_is_told_with_its_line() {
         assert!(matches!(printed("").1, Err(Trouble::Unread(_))));
         assert!(matches!(printed("{\"a\":1}\n").1, Err(Trouble::Unread(what)) if what.starts_with("line 1")));
-        let (_, result) = printed(&format!("{HEAD}{{\"ms\":1.0,\"is\":\"gap\",\"frames\":2}}\n{{\"ms\":1.0}}\n"));
+        let (_, result) =
+            printed(&format!("{HEAD}{{\"ms\":1.0,\"is\":\"gap\",\"frames\":2}}\n{{\"ms\":1.0}}\n"));
         assert!(matches!(result, Err(Trouble::Broken(what)) if what.starts_with("line 3")));
         let (out, result) = printed(&format!("{HEAD}{{\"ms\":1.0,\"is\":\"ga"));
         assert_eq!((out.lines().last(), result), (Some("the file breaks off here"), Ok(())));

@@ -279,11 +279,7 @@ impl Link {
 
 impl Inbox {
     /// The next packet. A damaged datagram is dropped as if it had been lost.
-    fn next(
-        &mut self,
-        checksums: Checksums,
-        tap: &TappedSession,
-    ) -> Result<Option<Packet<'_>>, FrameError> {
+    fn next(&mut self, checksums: Checksums, tap: &TappedSession) -> Result<Option<Packet<'_>>, FrameError> {
         let packet = match self {
             Self::Stream(buffer) => buffer.next_packet(checksums)?,
             Self::Datagram { bytes, length } => {

@@ -49,9 +49,9 @@ impl Registry {
     ) -> Result<(bool, TraceState), NotTraced> {
         let inner = self.inner();
         let tracer = inner.tracer.get().ok_or(NotTraced::Nobody)?;
-        if self.status(id).is_none() {
-            return Err(Refusal::Unknown.into());
-        }
+        let status = self.status(id).ok_or(Refusal::Unknown)?;
+        // Who answers now, rather than who is recorded to.
+        let serial_number = status.serial_number.or(serial_number);
         let subject = Subject { device: id.clone(), serial_number, transport };
         Ok(tracer.begin(subject, &inner.tap(id), limits, &*inner.clock)?)
     }

@@ -61,13 +61,7 @@ impl Player {
     }
 
     /// Answers one packet.
-    pub(crate) fn handle(
-        &mut self,
-        peer: Peer,
-        packet: &Packet<'_>,
-        now: Instant,
-        out: &mut Vec<Outgoing>,
-    ) {
+    pub(crate) fn handle(&mut self, peer: Peer, packet: &Packet<'_>, now: Instant, out: &mut Vec<Outgoing>) {
         let say = |command, session| plain(peer, command, session, packet.reply, Vec::new());
         if packet.command == Command::CONNECT {
             return self.connect(peer, packet, out);
@@ -256,7 +250,10 @@ fn send_chunk(peer: Peer, reply: u16, id: u16, bytes: &[u8], out: &mut Vec<Outgo
     let fragment = if peer.is_udp() { FRAGMENT_UDP as usize } else { FRAGMENT_TCP };
     let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let announcement = Announcement::emit(word(bytes.len()), word(fragment)).to_vec();
-    out.push(Outgoing { role: Role::Announce, ..plain(peer, Command::PREPARE_DATA, id, reply, announcement) });
+    out.push(Outgoing {
+        role: Role::Announce,
+        ..plain(peer, Command::PREPARE_DATA, id, reply, announcement)
+    });
     for (part, index) in bytes.chunks(fragment).zip(0u16..) {
         out.push(Outgoing { role: Role::Data, ..plain(peer, Command::DATA, index, reply, part.to_vec()) });
     }

@@ -73,7 +73,7 @@ impl Files {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
         let device: String = device.as_str().chars().map(safe).collect();
-        let time = Timestamp::try_from(at).unwrap_or_default().strftime("%Y%m%dT%H%M%S").to_string();
+        let time = Timestamp::try_from(at).unwrap_or_default().strftime("%Y%m%dT%H%M%S%3f").to_string();
         for number in 1..=NAMESAKES {
             let name = match number {
                 1 => format!("{device}-{time}"),
@@ -145,7 +145,7 @@ pub(super) fn rfc3339(at: SystemTime) -> String {
     Timestamp::try_from(at).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// Traces of one device that may begin in the same second.
+/// Traces of one device that may begin in the same millisecond.
 const NAMESAKES: u32 = 20;
 
 #[cfg(test)]
@@ -154,9 +154,13 @@ mod tests {
 
     #[test]
     fn a_name_is_never_a_path() {
-        for bad in ["", ".", "..", "../token", "a/b", "a\\b", "a.ndjson", "a\0", "ä", "%2e", &"x".repeat(101)] {
+        for bad in ["", ".", "..", "../token", "a/b", "a\\b", "a.ndjson", "a\0", "ä", "%2e", &"x".repeat(101)]
+        {
             assert_eq!(TraceName::parse(bad), None, "{bad:?}");
         }
-        assert_eq!(TraceName::parse("gate_2-20261125T043905").unwrap().file_name(), "gate_2-20261125T043905.ndjson");
+        assert_eq!(
+            TraceName::parse("gate_2-20261125T043905").unwrap().file_name(),
+            "gate_2-20261125T043905.ndjson"
+        );
     }
 }

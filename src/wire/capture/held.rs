@@ -2,11 +2,10 @@
 //! is known which bytes are the secrets. What cannot be proved complete is hidden whole.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 
-use super::classes::Kind;
-use super::secrets::{secrets_of_templates, secrets_of_users};
 use super::Frame;
+use super::classes::Kind;
+use super::secrets::{Secret, secrets_of_templates, secrets_of_users};
 use crate::wire::carrier::Carrier;
 
 /// A table that is being read.
@@ -63,7 +62,7 @@ impl TableRead {
         frame: impl Fn(usize) -> Option<&'f Frame>,
         carrier: Carrier,
         users: Option<u32>,
-    ) -> Option<(HashMap<usize, usize>, Vec<Range<usize>>)> {
+    ) -> Option<(HashMap<usize, usize>, Vec<Secret>)> {
         let mut places: HashMap<usize, usize> = HashMap::new();
         let mut covered: Vec<(usize, Vec<usize>)> = Vec::new();
         for answer in &self.answers {
@@ -135,10 +134,10 @@ impl Answer {
 }
 
 /// Hides what is secret in a packet that begins at `at` in its table.
-pub(super) fn hide_part(frame: &mut Frame, at: usize, secrets: &[Range<usize>]) {
+pub(super) fn hide_part(frame: &mut Frame, at: usize, secrets: &[Secret]) {
     let end = at + frame.payload.len();
-    let first = secrets.partition_point(|range| range.end <= at);
-    for range in secrets.iter().skip(first).take_while(|range| range.start < end) {
-        frame.hide(range.start.saturating_sub(at)..range.end.min(end) - at);
+    let first = secrets.partition_point(|secret| secret.range.end <= at);
+    for Secret { range, with } in secrets.iter().skip(first).take_while(|secret| secret.range.start < end) {
+        frame.overwrite(range.start.saturating_sub(at)..range.end.min(end) - at, *with);
     }
 }

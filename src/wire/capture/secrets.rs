@@ -28,7 +28,10 @@ pub(super) fn hide_in_request(frame: &mut Frame) {
     match frame.command {
         Command::DATA | Command::AUTH => frame.hide_from(0),
         Command::USER_WRQ => match UserLayout::for_stride(frame.payload.len()) {
-            Some(layout) => secrets_of_record(layout, 0).into_iter().for_each(|range| frame.hide(range)),
+            Some(layout) => {
+                let secrets = secrets_of_record(&frame.payload, layout, 0);
+                secrets.into_iter().for_each(|secret| frame.overwrite(secret.range, secret.with));
+            }
             None => frame.hide_from(0),
         },
         Command::OPTIONS_WRQ => hide_value(frame, false),
@@ -67,17 +70,34 @@ pub(super) fn hide_in_event(frame: &mut Frame) {
     }
 }
 
-/// The password, and whatever follows the bytes that are understood.
-fn secrets_of_record(layout: UserLayout, at: usize) -> [Range<usize>; 2] {
-    match layout {
-        UserLayout::Compact => [at + 3..at + 8, at + 28..at + 28],
-        UserLayout::Full { stride } => [at + 3..at + 11, at + 72..at + usize::from(stride)],
+/// Bytes that are not to be written, and what is written instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Secret {
+    pub(super) range: Range<usize>,
+    pub(super) with: u8,
+}
+
+impl Secret {
+    const fn of(range: Range<usize>) -> Self {
+        Self { range, with: 0 }
     }
+}
+
+/// The password, and whatever follows the bytes that are understood, in a record that begins at `at`. A password
+/// becomes `*`: that there is one is no secret.
+fn secrets_of_record(bytes: &[u8], layout: UserLayout, at: usize) -> [Secret; 3] {
+    let (password, rest) = match layout {
+        UserLayout::Compact => (at + 3..at + 8, at + 28..at + 28),
+        UserLayout::Full { stride } => (at + 3..at + 11, at + 72..at + usize::from(stride)),
+    };
+    let empty = bytes.get(password.start).is_none_or(|byte| *byte == 0);
+    let first = Secret { range: password.start..password.start + 1, with: if empty { 0 } else { b'*' } };
+    [first, Secret::of(password.start + 1..password.end), Secret::of(rest)]
 }
 
 /// Where the secrets are in a user table, if it is proved complete and understood; a record that makes no sense is
 /// hidden whole.
-pub(super) fn secrets_of_users(image: &[u8], count: Option<u32>) -> Option<Vec<Range<usize>>> {
+pub(super) fn secrets_of_users(image: &[u8], count: Option<u32>) -> Option<Vec<Secret>> {
     let table = UserTable::parse(image.to_vec(), count).ok()?;
     let body = table.body();
     let mut secrets = Vec::new();
@@ -87,21 +107,21 @@ pub(super) fn secrets_of_users(image: &[u8], count: Option<u32>) -> Option<Vec<R
             let record = image.get(at..end)?;
             let sound = User::parse(record, layout).is_ok_and(|user| user.plausibility() == 3);
             if sound {
-                secrets.extend(secrets_of_record(layout, at));
+                secrets.extend(secrets_of_record(image, layout, at));
             } else {
-                secrets.push(at..end);
+                secrets.push(Secret::of(at..end));
             }
         }
     }
     // Before the records stands the size word; what is behind them is not known.
     let after = body.end.max(4);
-    secrets.push(after..image.len().max(after));
-    secrets.retain(|range| !range.is_empty());
+    secrets.push(Secret::of(after..image.len().max(after)));
+    secrets.retain(|secret| !secret.range.is_empty());
     Some(secrets)
 }
 
 /// Where the templates are in a template table, if entry after entry ends where the table ends.
-pub(super) fn secrets_of_templates(image: &[u8]) -> Option<Vec<Range<usize>>> {
+pub(super) fn secrets_of_templates(image: &[u8]) -> Option<Vec<Secret>> {
     let mut secrets = Vec::new();
     let mut at = 4;
     while at < image.len() {
@@ -111,7 +131,7 @@ pub(super) fn secrets_of_templates(image: &[u8]) -> Option<Vec<Range<usize>>> {
             return None;
         }
         if begin < end {
-            secrets.push(begin..end);
+            secrets.push(Secret::of(begin..end));
         }
         at = end;
     }

@@ -255,11 +255,19 @@ fn any_line() -> impl Strategy<Value = Line> {
             let carrier = if tcp { Carrier::Tcp } else { Carrier::Udp };
             Line::Begin { at, session, carrier, joined }
         }),
-        (at.clone(), any::<u32>(), masked).prop_map(|(at, session, frame)| Line::Frame { at, session, frame }),
+        (at.clone(), any::<u32>(), masked).prop_map(|(at, session, frame)| Line::Frame {
+            at,
+            session,
+            frame
+        }),
         (at.clone(), any::<u32>(), ".{0,12}").prop_map(|(at, session, how)| Line::End { at, session, how }),
         (at.clone(), any::<u64>()).prop_map(|(at, frames)| Line::Gap { at, frames }),
-        (at, ".{0,12}", any::<u64>(), any::<u64>())
-            .prop_map(|(at, why, frames, lost)| Line::Stop { at, why, frames, lost }),
+        (at, ".{0,12}", any::<u64>(), any::<u64>()).prop_map(|(at, why, frames, lost)| Line::Stop {
+            at,
+            why,
+            frames,
+            lost
+        }),
     ]
 }
 

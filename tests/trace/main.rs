@@ -1,7 +1,6 @@
 //! What is said to a device is recorded without its secrets, and served again as it was.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-#[allow(dead_code)]
 #[path = "../support/service.rs"]
 mod service;
 #[allow(dead_code)]

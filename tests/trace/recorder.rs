@@ -71,9 +71,9 @@ pub(crate) fn replayed(capture: Capture) -> (Simulator, DeviceHandle) {
     device(Config { replay, threads: 1, ..Config::default() })
 }
 
-pub(crate) fn frames(capture: &Capture, direction: Direction) -> Vec<&Frame> {
-    let of_line = |line| match line {
-        &Line::Frame { ref frame, .. } if frame.direction == direction => Some(frame),
+pub(crate) fn frames<'c>(capture: &'c Capture, direction: Direction) -> Vec<&'c Frame> {
+    let of_line = |line: &'c Line| match line {
+        Line::Frame { frame, .. } if frame.direction == direction => Some(frame),
         _ => None,
     };
     capture.lines.iter().filter_map(of_line).collect()

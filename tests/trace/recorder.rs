@@ -13,7 +13,7 @@ use zkgate::transport::trace::{Limits, Subject, TraceState, Tracer};
 use zkgate::wire::capture::{Capture, Direction, Frame, Line};
 use zkgate::wire::carrier::Carrier;
 
-use crate::site::{device, soon, target};
+use crate::site::{device, soon, target, until};
 
 pub(crate) struct Recorder {
     pub(crate) tracer: Arc<Tracer>,
@@ -55,8 +55,12 @@ impl Recorder {
 
     /// Ends the trace and gives what is in its file.
     pub(crate) fn text(&self) -> String {
-        let state = self.tracer.stop(&subject().device).unwrap();
-        assert!(state.ended.is_some(), "{state:?}");
+        let mut state = self.tracer.stop(&subject().device).unwrap();
+        // On a busy machine it takes longer than anybody who stops it waits.
+        until("the end of the trace", || {
+            state = self.tracer.state(&subject().device).unwrap();
+            state.ended.is_some()
+        });
         std::fs::read_to_string(self.directory().join(state.name.file_name())).unwrap()
     }
 

@@ -64,7 +64,8 @@ fn read(session: &mut Session) -> Result<String, zkgate::device::DeviceError> {
 
 /// Long enough not to be reached but by faults, and short enough to wait for those.
 fn patience() -> SessionSettings {
-    SessionSettings { progress: Duration::from_millis(400), ..quick() }
+    let (reply, progress) = (Duration::from_millis(1200), Duration::from_millis(700));
+    SessionSettings { reply, progress, ..quick() }
 }
 
 fn same(case: &str, config: Config, carrier: Carrier, fault: &str, attempts: usize) {

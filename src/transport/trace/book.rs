@@ -153,6 +153,7 @@ impl Book {
             self.write(&Line::Frame { at, session, frame })?;
             self.frames += 1;
         }
+        self.trace.got(self.frames, self.bytes);
         Ok(())
     }
 

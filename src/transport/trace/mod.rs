@@ -102,7 +102,7 @@ pub enum TraceError {
 /// Packets that may wait to be written.
 const QUEUE_NOTES: usize = 16 * 1024;
 /// Bytes that may wait to be written.
-const QUEUE_BYTES: usize = 8 << 20;
+const QUEUE_BYTES: usize = 32 << 20;
 /// Ended traces whose last state is remembered.
 const REMEMBERED: usize = 256;
 /// For how long somebody who stops a trace waits until its file is complete.

@@ -242,15 +242,10 @@ const fn wrong(line: u64, what: String) -> CaptureError {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or('0');
-    let mut hex = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        hex.push(digit(byte >> 4));
-        hex.push(digit(byte & 15));
-    }
-    hex
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+    let hex = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
+    // Digits and letters are always text.
+    String::from_utf8(hex).unwrap_or_default()
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

@@ -62,9 +62,18 @@ fn print_capture(mut from: impl BufRead, out: &mut impl Write) -> Result<(), Tro
     let header = Header::parse(text.trim_end()).map_err(|error| Trouble::Unread(error.to_string()))?;
     out.write_all(title(&header).as_bytes()).map_err(unheard)?;
     let mut describer = Describer::default();
-    let mut number = 1;
-    while next(&mut text).map_err(unread)? > 0 {
-        number += 1;
+    for number in 2.. {
+        match next(&mut text) {
+            Ok(0) => break,
+            Ok(length) if length as u64 == LONGEST_LINE => {
+                return Err(Trouble::Broken(format!("line {number}: it is too long")));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(Trouble::Broken(format!("line {number}: it is no text")));
+            }
+            Err(error) => return Err(unread(error)),
+        }
         match Line::parse(text.trim_end(), number) {
             Ok(line) => out.write_all(shown(&line, &mut describer).as_bytes()).map_err(unheard)?,
             Err(_) if !text.ends_with('\n') => {
@@ -146,9 +155,9 @@ mod tests {
     const HEAD: &str = "{\"zkgate_capture\":1,\"zkgate\":\"0.1.0\",\"device\":\"1\",\"serial_number\":\"A\\u001b[2J\",\
         \"transport\":\"tcp\",\"started_at\":\"2026-11-25T05:00:00Z\",\"masked\":true}\n";
 
-    fn printed(text: &str) -> (String, Result<(), Trouble>) {
+    fn printed(text: impl AsRef<[u8]>) -> (String, Result<(), Trouble>) {
         let mut out = Vec::new();
-        let result = print_capture(text.as_bytes(), &mut out);
+        let result = print_capture(text.as_ref(), &mut out);
         (String::from_utf8(out).unwrap(), result)
     }
 
@@ -185,6 +194,8 @@ mod tests {
         let (_, result) =
             printed(&format!("{HEAD}{{\"ms\":1.0,\"is\":\"gap\",\"frames\":2}}\n{{\"ms\":1.0}}\n"));
         assert!(matches!(result, Err(Trouble::Broken(what)) if what.starts_with("line 3")));
+        let (_, result) = printed([HEAD.as_bytes(), &[0xff, b'\n']].concat());
+        assert_eq!(result, Err(Trouble::Broken("line 2: it is no text".into())));
         let (out, result) = printed(&format!("{HEAD}{{\"ms\":1.0,\"is\":\"ga"));
         assert_eq!((out.lines().last(), result), (Some("the file breaks off here"), Ok(())));
     }

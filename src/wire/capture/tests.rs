@@ -143,6 +143,16 @@ fn chunks_are_followed_to_their_table_and_other_calls_between_them_stay_in_order
 }
 
 #[test]
+fn a_table_too_large_to_be_held_is_hidden_whole() {
+    let (table, frames) = users(UserLayout::FULL);
+    let (mut masker, mut written) = (Masker::new(Carrier::Tcp, false, 300), Vec::new());
+    frames.into_iter().for_each(|frame| masker.hear((), frame, &mut written));
+    assert_eq!(written.len(), 6, "nothing is held any more");
+    let seen = &written[3].1;
+    assert_eq!((seen.payload.len(), &seen.masked[..]), (table.len(), &[0..table.len()][..]));
+}
+
+#[test]
 fn something_missed_makes_the_mask_forget_what_it_knew() {
     let (table, frames) = users(UserLayout::FULL);
     let (mut masker, mut written) = (Masker::new(Carrier::Tcp, false, CEILING), Vec::new());

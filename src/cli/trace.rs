@@ -192,11 +192,11 @@ mod tests {
         assert!(matches!(printed("").1, Err(Trouble::Unread(_))));
         assert!(matches!(printed("{\"a\":1}\n").1, Err(Trouble::Unread(what)) if what.starts_with("line 1")));
         let (_, result) =
-            printed(&format!("{HEAD}{{\"ms\":1.0,\"is\":\"gap\",\"frames\":2}}\n{{\"ms\":1.0}}\n"));
+            printed(format!("{HEAD}{{\"ms\":1.0,\"is\":\"gap\",\"frames\":2}}\n{{\"ms\":1.0}}\n"));
         assert!(matches!(result, Err(Trouble::Broken(what)) if what.starts_with("line 3")));
         let (_, result) = printed([HEAD.as_bytes(), &[0xff, b'\n']].concat());
         assert_eq!(result, Err(Trouble::Broken("line 2: it is no text".into())));
-        let (out, result) = printed(&format!("{HEAD}{{\"ms\":1.0,\"is\":\"ga"));
+        let (out, result) = printed(format!("{HEAD}{{\"ms\":1.0,\"is\":\"ga"));
         assert_eq!((out.lines().last(), result), (Some("the file breaks off here"), Ok(())));
     }
 }

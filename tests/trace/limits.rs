@@ -95,7 +95,9 @@ fn one_device_has_one_trace_and_only_so_many_run() {
 
 #[test]
 fn what_comes_faster_than_it_is_written_is_counted_and_told_and_nobody_waits() {
-    let recorder = Recorder::new(Limits { bytes: Limits::LARGEST, ..Limits::default() });
+    let recorder = Recorder::with(Limits { bytes: Limits::LARGEST, ..Limits::default() }, |directory| {
+        Tracer::start_with_room(directory, Arc::new(SystemClock), 500_000)
+    });
     let payload = vec![7; 60_000];
     let tap = Arc::new(recorder.tap.clone());
     let session = tap.session(Carrier::Tcp);

@@ -27,8 +27,12 @@ pub(crate) fn subject() -> Subject {
 
 impl Recorder {
     pub(crate) fn new(limits: Limits) -> Self {
+        Self::with(limits, |directory| Tracer::start(directory, Arc::new(SystemClock)))
+    }
+
+    pub(crate) fn with(limits: Limits, start: impl Fn(PathBuf) -> std::io::Result<Arc<Tracer>>) -> Self {
         let home = tempfile::Builder::new().prefix("zkgate-").tempdir().unwrap();
-        let tracer = Tracer::start(home.path().join("traces"), Arc::new(SystemClock)).unwrap();
+        let tracer = start(home.path().join("traces")).unwrap();
         let recorder = Self { tracer, tap: Tap::default(), home };
         assert!(recorder.begin(limits).0);
         recorder

@@ -131,7 +131,7 @@ fn what_went_wrong_goes_wrong_again() {
         "wrong-total:smaller*1",
         "double-prepare",
         "early-ack",
-        "missing-ack*2",
+        "missing-ack*1",
         "bare-data",
         "late-duplicate",
         "no-buffer",

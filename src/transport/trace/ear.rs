@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::Sender;
 
 use super::book::Book;
-use super::{Limits, QUEUE_BYTES, TraceName, TraceState};
+use super::{Limits, TraceName, TraceState};
 use crate::base::lock::{lock, wait_for};
 use crate::transport::tap::{Ear, SessionKey, Tap};
 use crate::wire::capture::{Direction, Frame, Micros};
@@ -38,6 +38,8 @@ pub(super) struct Queue {
     pub(super) notes: Sender<Note>,
     /// Bytes on their way.
     pub(super) queued: Arc<AtomicUsize>,
+    /// The most of them.
+    pub(super) room: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,7 +186,7 @@ impl Running {
         let note = Note { trace: self.number, at: self.since_start(now), lost: *lost, what };
         let weight = note.weight();
         let queued = self.queue.queued.fetch_add(weight, Ordering::AcqRel);
-        let taken = queued + weight <= QUEUE_BYTES && self.queue.notes.try_send(note).is_ok();
+        let taken = queued + weight <= self.queue.room && self.queue.notes.try_send(note).is_ok();
         if !taken {
             self.queue.queued.fetch_sub(weight, Ordering::AcqRel);
             *lost += 1;

@@ -39,6 +39,8 @@ pub struct Tracer {
     files: Files,
     notes: Sender<Note>,
     queued: Arc<AtomicUsize>,
+    /// Bytes that may wait to be written.
+    room: usize,
     /// guards: the last trace of each device, running or not
     traces: Mutex<HashMap<DeviceId, Arc<Running>>>,
     next: AtomicU64,
@@ -101,7 +103,7 @@ pub enum TraceError {
 
 /// Packets that may wait to be written.
 const QUEUE_NOTES: usize = 16 * 1024;
-/// Bytes that may wait to be written.
+/// Bytes that may wait to be written, unless it is said otherwise.
 const QUEUE_BYTES: usize = 32 << 20;
 /// Ended traces whose last state is remembered.
 const REMEMBERED: usize = 256;
@@ -134,6 +136,14 @@ impl Tracer {
     /// # Errors
     /// When the operating system grants no further thread.
     pub fn start(directory: PathBuf, clock: Arc<dyn Clock>) -> io::Result<Arc<Self>> {
+        Self::start_with_room(directory, clock, QUEUE_BYTES)
+    }
+
+    /// The same with room for so many bytes that wait to be written.
+    ///
+    /// # Errors
+    /// As [`Tracer::start`].
+    pub fn start_with_room(directory: PathBuf, clock: Arc<dyn Clock>, room: usize) -> io::Result<Arc<Self>> {
         let (notes, taken) = bounded(QUEUE_NOTES);
         let queued = Arc::new(AtomicUsize::new(0));
         let closing = Arc::new(AtomicBool::new(false));
@@ -148,6 +158,7 @@ impl Tracer {
             files: Files::new(directory),
             notes,
             queued,
+            room,
             traces: Mutex::default(),
             next: AtomicU64::new(0),
             closing,
@@ -192,7 +203,8 @@ impl Tracer {
             started_at: files::rfc3339(wall),
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let queue = ear::Queue { notes: self.notes.clone(), queued: Arc::clone(&self.queued) };
+        let (notes, queued) = (self.notes.clone(), Arc::clone(&self.queued));
+        let queue = ear::Queue { notes, queued, room: self.room };
         let trace = Arc::new(Running::new(number, name, limits, (now, wall), tap.clone(), queue));
         let book = Book::open(Arc::clone(&trace), file, &header)?;
         if !trace.hand_over(What::Open(Box::new(book))) {

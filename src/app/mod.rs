@@ -33,6 +33,7 @@ use crate::journal::Collector;
 use crate::operations::Operations;
 use crate::ops::limits::{FixedNumbers, allow_open_files};
 use crate::registry::Registry;
+use crate::registry::trace::Tracer;
 use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
 use crate::store::journal::Journal;
 use crate::store::ledger::{Book, Ledger};
@@ -136,6 +137,7 @@ impl App {
             Box::new(move |id, observation| recorded.record(id, observation)),
             &liveness,
         )?;
+        registry.trace_with(Tracer::start(settings.state_dir.join("traces"), Arc::clone(&clock))?);
         let configured = Arc::clone(&registry);
         // Before there is a device that it could miss.
         let collector = Collector::start(
@@ -258,6 +260,9 @@ impl App {
         self.gateway.collector.stop();
         self.gateway.operations.cancel_all();
         self.gateway.registry.stop(deadline);
+        if let Some(tracer) = self.gateway.registry.tracer() {
+            tracer.close(deadline);
+        }
         // Nothing more will come; whoever follows or waits would keep the acceptor from ending.
         self.gateway.journal.feed().close();
         self.gateway.deliveries.stop(deadline);

@@ -29,6 +29,8 @@ pub enum Command {
     Demo(Demo),
     /// Be one or more devices
     Simulate(Simulate),
+    /// Print a capture file for people
+    Trace(Trace),
     /// Show every setting, its value and where it came from, or everything that is wrong
     Check(Serve),
     /// Ask the running service: exit 0 when ready, 1 when degraded, 2 when dead
@@ -126,12 +128,23 @@ pub struct Simulate {
     /// Which kind of device
     #[arg(long, value_name = "P")]
     pub profile: Option<String>,
+    /// Serve this capture again instead of playing a kind of device
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "users", "punches", "capacity", "comm_key"])]
+    pub replay: Option<PathBuf>,
     /// A fault to show; may be given several times
     #[arg(long = "fault", value_name = "F")]
     pub faults: Vec<String>,
     /// Take further orders on this loopback address while running, one line each (try `faults`)
     #[arg(long, value_name = "IP:PORT")]
     pub control: Option<SocketAddr>,
+}
+
+/// A capture, as `POST /api/v1/devices/{id}/trace` makes them.
+#[derive(Args, Clone, Debug)]
+pub struct Trace {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod arguments;
 mod check;
 mod confirm;
 mod csv_rows;
+mod describe;
 mod device;
 mod exit;
 mod failure;
@@ -19,13 +20,14 @@ mod run;
 mod secrets;
 mod service;
 mod table;
+mod trace;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use arguments::{Arguments, Command, Demo, Serve, Simulate};
+pub use arguments::{Arguments, Command, Demo, Serve, Simulate, Trace};
 pub use check::fixed_numbers;
 pub use device::access_grammar::{Combination, Group, TimeZone, VerifyStyle, ZoneDays};
 pub use device::grammar::{
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
             log_as("info");
             run::simulate(&simulate)
         }
+        Command::Trace(file) => trace::trace(&file),
         Command::Check(serve) => check::check(&Sources::of_process(serve.flags())),
         Command::Health(serve) => health::health(&serve),
         Command::Device(call) => device::run(&call),

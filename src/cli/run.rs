@@ -1,6 +1,8 @@
 //! Where the command line hands over to the app: the bodies of `serve`, `demo` and `simulate`.
 
 use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,7 +16,8 @@ use crate::config::{Environment, Flags, Settings, Sources};
 use crate::ops::signals::Signals;
 use crate::ops::systemd;
 use crate::ops::watchdog::Watchdog;
-use crate::simulator::{Config, DeviceHandle, Fault, Profile, Simulator, control};
+use crate::simulator::{Config, DeviceHandle, Fault, Profile, Replay, Simulator, control};
+use crate::wire::capture::Capture;
 use crate::wire::comm_key::CommKey;
 
 /// Runs the service until it is told to stop.
@@ -176,8 +179,17 @@ fn config_of(simulate: &Simulate) -> Result<Config, String> {
         log_capacity: usize::try_from(simulate.capacity).unwrap_or(Config::PUNCHES_CEILING),
         comm_key: CommKey::new(u64::from(simulate.comm_key)).map_err(|error| error.to_string())?,
         faults: faults.collect::<Result<_, _>>()?,
+        replay: simulate.replay.as_deref().map(replay_of).transpose()?,
         ..Config::default()
     })
+}
+
+/// A capture as a script for simulated devices.
+fn replay_of(path: &Path) -> Result<Arc<Replay>, String> {
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
+    let capture = Capture::parse(&text).map_err(|error| told(&error))?;
+    Ok(Arc::new(Replay::new(capture)))
 }
 
 /// Runs until a signal says stop, or the service cannot go on.

@@ -17,6 +17,7 @@ use crate::dialog::Phase;
 use crate::dialog::hello::Hello;
 use crate::dialog::talk::Talk;
 use crate::transport::socket::Opening;
+use crate::transport::tap::Tap;
 use crate::transport::{Socket, TransportError};
 use crate::wire::carrier::Carrier;
 use crate::wire::comm_key::CommKey;
@@ -51,6 +52,7 @@ pub struct StepTaken {
 pub struct Dial {
     target: Target,
     settings: SessionSettings,
+    tap: Tap,
     /// How many of the target's carriers have been tried, the present one included.
     tried: usize,
     stage: Stage,
@@ -83,8 +85,19 @@ impl Dial {
     /// Begins.
     #[must_use]
     pub fn begin(target: Target, settings: SessionSettings, now: Instant) -> (Self, DialStep) {
-        let mut dial =
-            Self { target, settings, tried: 0, stage: Stage::Over, steps: Vec::new(), first_failure: None };
+        Self::begin_tapped(target, settings, Tap::default(), now)
+    }
+
+    /// The same, showing every packet of the session to a tap.
+    #[must_use]
+    pub fn begin_tapped(
+        target: Target,
+        settings: SessionSettings,
+        tap: Tap,
+        now: Instant,
+    ) -> (Self, DialStep) {
+        let (steps, first_failure) = (Vec::new(), None);
+        let mut dial = Self { target, settings, tap, tried: 0, stage: Stage::Over, steps, first_failure };
         let step = dial.try_next(now);
         (dial, step)
     }
@@ -196,7 +209,7 @@ impl Dial {
         if self.tried > 1 {
             manners.reply = manners.reply.min(GUESS);
         }
-        let mut link = Link::new(socket, self.settings.matching, self.settings.checksums);
+        let mut link = Link::new(socket, self.settings.matching, self.settings.checksums, &self.tap);
         match link.open(Hello::new(self.target.comm_key.clone(), manners, now), now) {
             Ok(talk) => {
                 self.stage = Stage::Greeting(Box::new((link, talk)));
@@ -273,10 +286,23 @@ impl Session {
         settings: SessionSettings,
         deadline: Deadline,
     ) -> Result<Self, DeviceError> {
+        Self::connect_tapped(target, settings, Tap::default(), deadline)
+    }
+
+    /// The same, showing every packet of the session to a tap.
+    ///
+    /// # Errors
+    /// As [`Session::connect`].
+    pub fn connect_tapped(
+        target: Target,
+        settings: SessionSettings,
+        tap: Tap,
+        deadline: Deadline,
+    ) -> Result<Self, DeviceError> {
         let refused = |error: io::Error| failure(TransportError::Io(error).into(), Phase::Reach);
         let readiness = Readiness::new().map_err(refused)?;
         let mut ready = ReadyList::new();
-        let (mut dial, mut step) = Dial::begin(target, settings, Instant::now());
+        let (mut dial, mut step) = Dial::begin_tapped(target, settings, tap, Instant::now());
         loop {
             if let DialStep::Done(result) = step {
                 return result.map(|session| *session);

@@ -12,6 +12,7 @@ use crate::dialog::line::{Line, Matching};
 use crate::dialog::talk::{Next, Talk};
 use crate::dialog::{Dialog, Phase};
 use crate::transport::socket::DATAGRAM_CEILING;
+use crate::transport::tap::{Tap, TappedSession};
 use crate::transport::{Socket, TransportError};
 use crate::wire::carrier::{Carrier, Outbox};
 use crate::wire::command::Command;
@@ -26,6 +27,7 @@ pub(super) struct Link {
     inbox: Inbox,
     out: Outbox,
     checksums: Checksums,
+    tap: TappedSession,
 }
 
 /// What came and is not understood yet.
@@ -46,13 +48,14 @@ const FILLS_AT_ONCE: u32 = 32;
 const TRANSFER_ROOM: usize = 128 * 1024;
 
 impl Link {
-    pub(super) fn new(socket: Arc<Socket>, matching: Matching, checksums: Checksums) -> Self {
+    pub(super) fn new(socket: Arc<Socket>, matching: Matching, checksums: Checksums, tap: &Tap) -> Self {
         let carrier = socket.carrier();
+        let tap = tap.session(carrier);
         let inbox = match carrier {
             Carrier::Tcp => Inbox::Stream(FrameBuffer::new()),
             Carrier::Udp => Inbox::Datagram { bytes: Vec::new(), length: None },
         };
-        Self { socket, line: Line::new(matching), inbox, out: Outbox::new(carrier), checksums }
+        Self { socket, line: Line::new(matching), inbox, out: Outbox::new(carrier), checksums, tap }
     }
 
     pub(super) const fn socket(&self) -> &Arc<Socket> {
@@ -82,6 +85,7 @@ impl Link {
         let mut reached = Reached::No;
         let fault = loop {
             if !self.out.is_empty() {
+                self.tap.sending(&self.out);
                 match self.socket.send(&mut self.out, deadline) {
                     Ok(()) => reached = Reached::Perhaps,
                     Err(error) => break Self::timed(error),
@@ -95,7 +99,7 @@ impl Link {
                 Next::Done(Err(error)) => break error.into(),
                 Next::Listen => {}
             }
-            next = match self.inbox.next(self.checksums) {
+            next = match self.inbox.next(self.checksums, &self.tap) {
                 Ok(Some(packet)) => {
                     let next = talk.hear(&packet, &mut self.line, &mut self.out, Instant::now());
                     if talk.is_answered() {
@@ -120,7 +124,7 @@ impl Link {
             };
         };
         let phase = talk.phase();
-        Err((DeviceError { fault, phase, reached }, talk.into_dialog()))
+        Err((self.noted(DeviceError { fault, phase, reached }), talk.into_dialog()))
     }
 
     /// Opens a conversation without waiting. The socket is in non-blocking mode.
@@ -136,6 +140,14 @@ impl Link {
         talk: &mut Talk<D>,
         now: Instant,
     ) -> Result<Option<D::Outcome>, DeviceError> {
+        self.pump_on(talk, now).map_err(|error| self.noted(error))
+    }
+
+    fn pump_on<D: Dialog>(
+        &mut self,
+        talk: &mut Talk<D>,
+        now: Instant,
+    ) -> Result<Option<D::Outcome>, DeviceError> {
         let failed = |talk: &Talk<D>, fault: Fault| DeviceError {
             fault,
             phase: talk.phase(),
@@ -143,7 +155,7 @@ impl Link {
         };
         let mut fills = 0;
         loop {
-            let next = match self.inbox.next(self.checksums) {
+            let next = match self.inbox.next(self.checksums, &self.tap) {
                 Ok(Some(packet)) => talk.hear(&packet, &mut self.line, &mut self.out, now),
                 Ok(None) if fills == FILLS_AT_ONCE && now < talk.due() => return Ok(None),
                 Ok(None) if fills == FILLS_AT_ONCE => {
@@ -172,10 +184,14 @@ impl Link {
     /// Takes what came although nothing was asked: events are set aside and acknowledged, anything else ends the
     /// session. The socket is in non-blocking mode.
     pub(super) fn overhear(&mut self) -> Result<(), DeviceError> {
+        self.overhear_on().map_err(|error| self.noted(error))
+    }
+
+    fn overhear_on(&mut self) -> Result<(), DeviceError> {
         let failed = |fault| DeviceError { fault, phase: Phase::Reply, reached: Reached::No };
         let mut fills = 0;
         loop {
-            match self.inbox.next(self.checksums) {
+            match self.inbox.next(self.checksums, &self.tap) {
                 Ok(Some(packet)) if packet.command == Command::REG_EVENT => {
                     self.line.hear(&packet);
                     let acknowledgement = self.line.acknowledgement();
@@ -201,13 +217,18 @@ impl Link {
     /// Waits for an event and sets it aside, acknowledged; `false` when none comes in time. The socket is in
     /// blocking mode.
     pub(super) fn listen(&mut self, until: Deadline) -> Result<bool, DeviceError> {
+        self.listen_on(until).map_err(|error| self.noted(error))
+    }
+
+    fn listen_on(&mut self, until: Deadline) -> Result<bool, DeviceError> {
         let failed = |fault| DeviceError { fault, phase: Phase::Reply, reached: Reached::No };
         loop {
-            match self.inbox.next(self.checksums) {
+            match self.inbox.next(self.checksums, &self.tap) {
                 Ok(Some(packet)) if packet.command == Command::REG_EVENT => {
                     self.line.hear(&packet);
                     let acknowledgement = self.line.acknowledgement();
                     self.out.push(&acknowledgement);
+                    self.tap.sending(&self.out);
                     self.socket.send(&mut self.out, until).map_err(|error| failed(Self::timed(error)))?;
                     return Ok(true);
                 }
@@ -227,11 +248,25 @@ impl Link {
         if self.out.is_empty() {
             return Ok(());
         }
+        self.tap.sending(&self.out);
         self.socket.send_now(&mut self.out).map_err(|error| DeviceError {
             fault: error.into(),
             phase,
             reached,
         })
+    }
+
+    /// An error on its way out; if it ends the session, that is how the session ended.
+    fn noted(&mut self, error: DeviceError) -> DeviceError {
+        if !error.keeps_session() {
+            let how = match &error.fault {
+                Fault::Transport(TransportError::Closed) => "closed",
+                Fault::Transport(TransportError::Reset(_)) => "reset",
+                _ => error.code(),
+            };
+            self.tap.fails(how);
+        }
+        error
     }
 
     fn timed(error: TransportError) -> Fault {
@@ -244,14 +279,15 @@ impl Link {
 
 impl Inbox {
     /// The next packet. A damaged datagram is dropped as if it had been lost.
-    fn next(&mut self, checksums: Checksums) -> Result<Option<Packet<'_>>, FrameError> {
-        match self {
-            Self::Stream(buffer) => buffer.next_packet(checksums),
+    fn next(&mut self, checksums: Checksums, tap: &TappedSession) -> Result<Option<Packet<'_>>, FrameError> {
+        let packet = match self {
+            Self::Stream(buffer) => buffer.next_packet(checksums)?,
             Self::Datagram { bytes, length } => {
                 let datagram = length.take().and_then(|length| bytes.get(..length));
-                Ok(datagram.and_then(|datagram| Packet::parse(datagram, checksums).ok()))
+                datagram.and_then(|datagram| Packet::parse(datagram, checksums).ok())
             }
-        }
+        };
+        Ok(packet.inspect(|packet| tap.heard(packet)))
     }
 
     fn fill(&mut self, socket: &Socket, phase: Phase, until: Deadline) -> Result<(), TransportError> {

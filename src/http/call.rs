@@ -18,6 +18,7 @@ use super::tokens::Who;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::registry::Refusal;
+use crate::registry::trace::TraceName;
 use crate::store::device::Device;
 
 /// One request.
@@ -134,6 +135,15 @@ impl Call {
     /// 404 when there cannot be one.
     pub fn quarantined(&self) -> Result<u64, Problem> {
         self.number_in_path().map_err(Problem::nothing_in_quarantine)
+    }
+
+    /// The trace that the path names; whether there is a file of it is not known yet.
+    ///
+    /// # Errors
+    /// 404 when there cannot be one.
+    pub fn trace(&self) -> Result<TraceName, Problem> {
+        let plain = self.plain_segment("id");
+        plain.as_deref().and_then(TraceName::parse).ok_or_else(|| Problem::no_trace(self.segment("id")))
     }
 
     /// The number that stands in the path for `{id}`.

@@ -58,6 +58,20 @@ impl Problem {
         Self::none("unsettled entry", id)
     }
 
+    /// No such trace.
+    #[must_use]
+    pub fn no_trace(id: &str) -> Self {
+        Self::none("trace", id)
+    }
+
+    /// The state directory does not do what it should.
+    #[must_use]
+    pub fn of_disk(what: &str, error: &std::io::Error) -> Self {
+        log::warn!("a trace's file: cannot {what}: {error}");
+        let detail = format!("The service cannot {what} the trace's file; its log says why.");
+        Self::new(503, "store_unavailable", detail)
+    }
+
     pub(super) fn none(what: &str, id: &str) -> Self {
         // What stands in the path is repeated only as far as an id could.
         let shown: String = id.chars().filter(|c| c.is_ascii_graphic()).take(DeviceId::CEILING).collect();

@@ -58,6 +58,7 @@ impl FixedNumbers {
             ("followers of the journal", self.followers),
             ("device workers", self.device_workers),
             ("watcher, collector, dialer", 3),
+            ("traces", 1),
             ("embedded store: writer, reader", 2),
             ("journal: writer, reader", 2),
             (
@@ -77,6 +78,7 @@ impl FixedNumbers {
             ("connections to the engine: one end, and the other twice", 3 * upstream),
             ("sessions", self.sessions),
             ("connection attempts", self.dials),
+            ("traces", 8),
             ("embedded store: database, log and index for each connection", 16),
             ("journal: database, log and index for each connection", 16),
             ("webhooks: a connection and a name look-up for each and for each test", 2 * receivers),
@@ -178,8 +180,8 @@ mod tests {
             postgres: false,
         };
         let needs = numbers.needs();
-        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 7 + 5 + 3 + 2 + 2 + 13);
-        assert_eq!(needs.file_count(), 16 + 8 + 2 + 10 + 18 + 100 + 4 + 16 + 16 + 12);
+        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 7 + 5 + 3 + 1 + 2 + 2 + 13);
+        assert_eq!(needs.file_count(), 16 + 8 + 2 + 10 + 18 + 100 + 4 + 8 + 16 + 16 + 12);
         let more = FixedNumbers { postgres: true, ..numbers }.needs();
         assert!(more.thread_count() > needs.thread_count() && more.file_count() > needs.file_count());
     }

@@ -20,6 +20,8 @@ use crate::base::lock::lock;
 use crate::base::series::Series;
 use crate::base::threads::contained;
 use crate::store::device::Observation;
+use crate::transport::tap::Tap;
+use crate::transport::trace::Tracer;
 
 /// Who is told what the registry notices about devices: the store, as a rule.
 pub type Recorder = Box<dyn Fn(&DeviceId, Observation) + Send + Sync>;
@@ -44,6 +46,9 @@ pub(super) struct Inner {
     pub(super) next_notice: AtomicU64,
     pub(super) recorder: Recorder,
     pub(super) listener: OnceLock<Arc<dyn Listener>>,
+    pub(super) tracer: OnceLock<Arc<Tracer>>,
+    /// guards: where the sessions of each device can be heard
+    pub(super) taps: Mutex<HashMap<DeviceId, Tap>>,
     /// The devices that are down.
     pub(super) outages: Series<DeviceId>,
     pub(super) ended: AtomicBool,

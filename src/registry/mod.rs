@@ -22,6 +22,7 @@ pub mod settings;
 pub mod shell;
 pub mod slot;
 pub mod status;
+pub mod trace;
 mod watcher;
 mod workers;
 

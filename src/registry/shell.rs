@@ -63,6 +63,8 @@ impl Registry {
             next_notice: AtomicU64::new(0),
             recorder,
             listener: OnceLock::new(),
+            tracer: OnceLock::new(),
+            taps: Mutex::default(),
             outages: Series::new(),
             ended: AtomicBool::new(false),
         });
@@ -78,6 +80,7 @@ impl Registry {
     pub fn configure<'d>(&self, devices: impl Iterator<Item = &'d Arc<Device>>) {
         let now = self.inner.clock.now();
         self.inner.with(|core| core.configure(devices, now));
+        self.inner.forget_taps();
     }
 
     /// Asks something of a device. The answer comes on another thread, exactly once, no later than shortly after
@@ -271,6 +274,10 @@ impl Registry {
                 let _ = thread.join();
             }
         }
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     fn end(&self, id: &DeviceId, then: Then, done: Notice) -> Result<(), Refusal> {

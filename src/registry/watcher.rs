@@ -169,7 +169,8 @@ impl Watcher {
     ) {
         self.dialling += 1;
         self.in_hand = Some((id.clone(), true));
-        let (dial, step) = Dial::begin(target, self.inner.settings.session, now);
+        let tap = id.as_ref().map(|id| self.inner.tap(id)).unwrap_or_default();
+        let (dial, step) = Dial::begin_tapped(target, self.inner.settings.session, tap, now);
         let talk = Talk { id, watch: None, due: now, kind: Kind::Dial { dial: Box::new(dial), probe } };
         self.dial_step(key, talk, step, now);
     }

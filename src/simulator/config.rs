@@ -1,12 +1,15 @@
 //! What is to be simulated: how many devices, of which kind, with what in them.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use super::fault::Fault;
-use super::profile::Profile;
+use super::profile::{Answering, Profile, Traits};
+use super::replay::Replay;
+use crate::wire::carrier::Carrier;
 use crate::wire::clock_word::PossibleTime;
 use crate::wire::comm_key::CommKey;
 use crate::wire::record::user::UserLayout;
@@ -58,6 +61,9 @@ pub struct Config {
     pub restart_time: Duration,
     /// After how long an unacknowledged event is sent once more; `None` for never.
     pub event_repeat: Option<Duration>,
+    /// What the devices answer, instead of playing the profile: a capture. Profile, users, punches and comm key are of
+    /// no account then.
+    pub replay: Option<Arc<Replay>>,
     /// Threads for all devices together, 1 to 8.
     pub threads: usize,
     /// What the threads are called, a number behind it.
@@ -85,6 +91,14 @@ impl Config {
     pub const USERS_CEILING: usize = 65_535;
     /// The most punches generated on a device.
     pub const PUNCHES_CEILING: usize = 1_000_000;
+
+    /// The profile's row of settings, with what is set beside it.
+    pub(super) fn traits(&self) -> Traits {
+        let traits = Traits { users: self.user_layout(), ..self.profile.traits() };
+        let Some(replay) = &self.replay else { return traits };
+        let tcp = if replay.speaks(Carrier::Tcp) { Answering::Device } else { Answering::Nobody };
+        Traits { tcp, udp: replay.speaks(Carrier::Udp), ..traits }
+    }
 
     /// The layout of the user table.
     pub(super) fn user_layout(&self) -> UserLayout {
@@ -119,6 +133,7 @@ impl Default for Config {
             direct_limit: 1024,
             restart_time: Duration::from_secs(5),
             event_repeat: Some(Duration::from_secs(5)),
+            replay: None,
             threads: 2,
             name: "simulator".to_owned(),
         }

@@ -30,6 +30,7 @@ mod outgoing;
 mod population;
 mod profile;
 mod punch_log;
+mod replay;
 mod tables;
 
 use std::io;
@@ -44,6 +45,7 @@ pub use handle::DeviceHandle;
 pub use model::Sensor;
 pub use net::How;
 pub use profile::{Profile, UnknownProfile};
+pub use replay::Replay;
 
 use crate::base::lock::lock;
 use crate::base::readiness::Readiness;
@@ -92,8 +94,11 @@ impl Simulator {
         let mut devices = Vec::with_capacity(config.devices);
         for index in 0..config.devices {
             let Some((shard, link)) = shards.get_mut(index % count) else { continue };
-            let bound = net::bind(config.listen, port_of(&config, index)?, config.profile.traits().udp)?;
-            let identity = Identity::new(index + 1, bound.address);
+            let bound = net::bind(config.listen, port_of(&config, index)?, config.traits().udp)?;
+            let mut identity = Identity::new(index + 1, bound.address);
+            if let Some(serial_number) = config.replay.as_ref().and_then(|replay| replay.serial_number()) {
+                identity.serial_number = serial_number.to_owned();
+            }
             let model = DeviceModel::new(&config, identity, &population, clock, now);
             let number = u64::try_from(index).unwrap_or_default();
             let faults = Faults::new(&config.faults, config.seed ^ number.rotate_left(32));

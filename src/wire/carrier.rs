@@ -1,7 +1,7 @@
 //! What carries packets: a stream, where each is framed, or datagrams, which are packets as they are.
 
 use super::frame;
-use super::packet::Packet;
+use super::packet::{Checksums, Packet};
 
 /// The two ways to a device, on the same port number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +72,16 @@ impl Outbox {
         begins.zip(self.ends.iter().copied()).filter_map(|(begin, end)| self.bytes.get(begin..end))
     }
 
+    /// The packets one by one, for whoever keeps a record.
+    pub fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
+        let prefix = match self.carrier {
+            Carrier::Tcp => frame::PREFIX,
+            Carrier::Udp => 0,
+        };
+        let bare = self.datagrams().filter_map(move |bytes| bytes.get(prefix..));
+        bare.filter_map(|bytes| Packet::parse(bytes, Checksums::Lenient).ok())
+    }
+
     /// Forgets what was sent.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -91,6 +101,7 @@ mod tests {
             let mut out = Outbox::new(carrier);
             out.push(&packet);
             out.push(&packet);
+            assert!(out.packets().eq([packet; 2]), "whatever they are wrapped in");
             (out.bytes().len(), out.datagrams().map(<[u8]>::len).collect::<Vec<_>>())
         };
         assert_eq!(lengths(Carrier::Tcp), (32, vec![16, 16]));

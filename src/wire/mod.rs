@@ -7,6 +7,7 @@
 pub mod access;
 pub mod bulk;
 pub mod bytes;
+pub mod capture;
 pub mod carrier;
 pub mod checksum;
 pub mod clock_word;

@@ -23,6 +23,7 @@ mod rows;
 pub mod testing;
 pub mod time;
 pub mod tokens;
+pub mod traces;
 pub mod users;
 pub mod view;
 pub mod webhook_input;

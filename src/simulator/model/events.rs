@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{DeviceModel, Exchange};
+use super::{DeviceModel, Exchange, Player};
 use crate::simulator::outgoing::{Body, Outgoing, Peer, Role};
 use crate::wire::bytes::Reader;
 use crate::wire::clock_word::PossibleTime;
@@ -90,6 +90,9 @@ impl DeviceModel {
     /// The events that are due: those not sent yet, and those that were not acknowledged in time.
     pub(crate) fn due_events(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
         let before = out.len();
+        if let Some(player) = &mut self.player {
+            player.due_events(now, out);
+        }
         let (mut due, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.untold).into_iter().partition(|pending| pending.due <= now);
         self.untold = later;
@@ -109,7 +112,8 @@ impl DeviceModel {
     /// When [`DeviceModel::due_events`] has something to do.
     pub(crate) fn next_event(&self) -> Option<Instant> {
         let waiting = self.sessions.values().filter_map(|session| session.unacknowledged.front());
-        waiting.chain(&self.untold).map(|pending| pending.due).min()
+        let own = waiting.chain(&self.untold).map(|pending| pending.due);
+        own.chain(self.player.as_ref().and_then(Player::next_event)).min()
     }
 
     /// An event that tells nothing new: the last punch once more, or a finger if there is none.

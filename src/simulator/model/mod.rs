@@ -29,10 +29,12 @@ use super::config::{Concurrency, Config};
 use super::counters::Counters;
 use super::device_clock::DeviceClock;
 use super::fault::Warp;
+use super::net::How;
 use super::outgoing::{Body, Outgoing, Peer, Role};
 use super::population::Population;
 use super::profile::Traits;
 use super::punch_log::Log;
+use super::replay::Player;
 use super::tables::{Operation, Person, Table, Template};
 use crate::wire::bytes::Reader;
 use crate::wire::comm_key::CommKey;
@@ -44,6 +46,8 @@ use crate::wire::record::punch::Punch;
 #[derive(Debug)]
 pub(crate) struct DeviceModel {
     traits: Traits,
+    /// A capture that is played instead of everything else here.
+    player: Option<Player>,
     identity: Identity,
     key: CommKey,
     concurrency: Concurrency,
@@ -145,10 +149,11 @@ impl DeviceModel {
         now: Instant,
     ) -> Self {
         let number = u64::try_from(identity.number).unwrap_or_default();
-        let traits = Traits { users: config.user_layout(), ..config.profile.traits() };
         let first = fastrand::Rng::with_seed(config.seed.wrapping_add(number)).u16(1..);
+        let first = config.first_session.unwrap_or(first);
         Self {
-            traits,
+            traits: config.traits(),
+            player: config.replay.clone().map(|replay| Player::new(replay, first)),
             key: config.comm_key.clone(),
             concurrency: config.concurrency,
             direct_limit: config.direct_limit,
@@ -162,7 +167,7 @@ impl DeviceModel {
             operations: Table::new((), vec![Operation { code: Operation::POWER_ON, time: clock.word(now) }]),
             options: BTreeMap::new(),
             sessions: HashMap::new(),
-            next_session: config.first_session.unwrap_or(first),
+            next_session: first,
             disabled: Disabled::No,
             counters: Counters::default(),
             untold: Vec::new(),
@@ -189,6 +194,10 @@ impl DeviceModel {
         out: &mut Vec<Outgoing>,
     ) -> Effect {
         *self.counters.commands.entry(packet.command.0).or_default() += 1;
+        if let Some(player) = &mut self.player {
+            player.handle(peer, packet, now, out);
+            return Effect::Nothing;
+        }
         let ex = Exchange { peer, session: packet.session, request: packet.command, reply: packet.reply };
         if packet.command == Command::CONNECT {
             self.connect(ex, now, out);
@@ -309,13 +318,29 @@ impl DeviceModel {
         self.spoiled = Spoiled::default();
     }
 
+    /// Whether a capture is played.
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.player.is_some()
+    }
+
+    /// How the connection on which was answered last comes to its end, if it does.
+    pub(crate) fn take_ending(&mut self) -> Option<(Duration, How)> {
+        self.player.as_mut()?.take_ending()
+    }
+
     /// Forgets a conversation: its connection is gone.
     pub(crate) fn forget(&mut self, peer: Peer) {
+        if let Some(player) = &mut self.player {
+            player.forget(peer);
+        }
         self.sessions.remove(&peer);
     }
 
     /// Forgets everything that a restart forgets.
     pub(crate) fn restart(&mut self, now: Instant) {
+        if let Some(player) = &mut self.player {
+            player.restart();
+        }
         self.sessions.clear();
         self.untold.clear();
         self.disabled = Disabled::No;
@@ -374,7 +399,7 @@ impl DeviceModel {
     }
 
     pub(crate) fn session_count(&self) -> usize {
-        self.sessions.len()
+        self.sessions.len() + self.player.as_ref().map_or(0, Player::session_count)
     }
 
     /// Whether somebody who comes to the device can be verified.

@@ -75,7 +75,7 @@ impl Shared {
     fn serve(&self, peer: Peer, packet: &Packet<'_>, now: Instant, answer: &mut Vec<Outgoing>) -> Outcome {
         let mut state = lock(&self.state);
         let State { model, faults } = &mut *state;
-        if faults.is_empty() && self.latency.is_zero() {
+        if faults.is_empty() && self.latency.is_zero() && !model.is_replaying() {
             let effect = model.handle(peer, packet, now, answer);
             let bytes = answer.iter().map(Outgoing::length).sum();
             model.counters_mut().sent(packet.command, bytes);
@@ -93,6 +93,13 @@ impl Shared {
         }
         let answer = std::mem::take(answer);
         steps.extend(faults.script(peer, packet.command, answer, model));
+        if let Some((pause, how)) = model.take_ending() {
+            let end = match how {
+                How::Fin => Step::Fin,
+                How::Rst => Step::Rst,
+            };
+            steps.extend([Step::Wait(pause), end]);
+        }
         model.counters_mut().sent(packet.command, steps.iter().map(Step::length).sum());
         Outcome::Script(steps, effect)
     }

@@ -180,6 +180,11 @@ impl UserTable {
             .filter(|record| record.user().is_somebody())
     }
 
+    /// Where the records are in what the transfer delivered.
+    pub(crate) fn body(&self) -> Range<usize> {
+        self.body.clone()
+    }
+
     fn records(&self) -> &[u8] {
         self.data.get(self.body.clone()).unwrap_or_default()
     }

@@ -61,6 +61,7 @@ impl FixedNumbers {
             ("traces", 1),
             ("embedded store: writer, reader", 2),
             ("journal: writer, reader", 2),
+            ("ledger", 1),
             (
                 "webhooks: supervisor, one for each and for each test, as many name look-ups",
                 1 + 2 * receivers,
@@ -81,6 +82,7 @@ impl FixedNumbers {
             ("traces", 8),
             ("embedded store: database, log and index for each connection", 16),
             ("journal: database, log and index for each connection", 16),
+            ("ledger: database, log and index", 8),
             ("webhooks: a connection and a name look-up for each and for each test", 2 * receivers),
             ("PostgreSQL: 4 for each connection", if self.postgres { 4 * 6 } else { 0 }),
         ];
@@ -180,8 +182,8 @@ mod tests {
             postgres: false,
         };
         let needs = numbers.needs();
-        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 7 + 5 + 3 + 1 + 2 + 2 + 13);
-        assert_eq!(needs.file_count(), 16 + 8 + 2 + 10 + 18 + 100 + 4 + 8 + 16 + 16 + 12);
+        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 7 + 5 + 3 + 1 + 2 + 2 + 1 + 13);
+        assert_eq!(needs.file_count(), 16 + 8 + 2 + 10 + 18 + 100 + 4 + 8 + 16 + 16 + 8 + 12);
         let more = FixedNumbers { postgres: true, ..numbers }.needs();
         assert!(more.thread_count() > needs.thread_count() && more.file_count() > needs.file_count());
     }

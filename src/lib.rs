@@ -13,6 +13,7 @@
 //! | [`ops`] | health verdict, systemd, signals, logging |
 //! | [`delivery`] | webhooks: the journal plus a cursor for each subscription |
 //! | [`journal`] | no punch lost, none twice: reading logs, hearing events |
+//! | [`discovery`] | looking for devices on the network |
 //! | [`operations`] | what is asked that has an effect: noted, watched, ended |
 //! | [`registry`] | who may talk to which device, now |
 //! | [`store`] | what is remembered: SQLite, PostgreSQL, somebody else's table |
@@ -62,6 +63,7 @@ pub mod config;
 pub mod delivery;
 pub mod device;
 pub mod dialog;
+pub mod discovery;
 pub mod http;
 pub mod journal;
 pub mod operations;

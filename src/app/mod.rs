@@ -21,6 +21,7 @@ use crate::base::liveness::Liveness;
 use crate::base::secret::Secret;
 use crate::config::{Settings, Token};
 use crate::delivery::Deliveries;
+use crate::discovery::Discovery;
 use crate::http::acceptor::{self, Acceptor};
 use crate::http::device_settings::AllDeviceSettings;
 use crate::http::engine::Engine;
@@ -153,6 +154,7 @@ impl App {
         let socket = engine_socket(&settings.runtime_dir)?;
         let engine = Arc::new(Engine::start(&socket)?);
         let (alive, ready) = health::views(&liveness, &store, &journal, operations.ledger(), &clock);
+        let discovery = Discovery::new(Arc::clone(&registry));
         let gateway = Arc::new(Gateway {
             registry,
             store,
@@ -163,6 +165,7 @@ impl App {
             alarms,
             followers: translate::followers(settings),
             streams,
+            discovery,
             device_settings: AllDeviceSettings::new(device_settings),
             tokens: Tokens::new(check, made),
             operations,

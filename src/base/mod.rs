@@ -6,6 +6,7 @@ pub mod deadline;
 pub mod ids;
 pub mod liveness;
 pub mod lock;
+pub mod networks;
 pub mod readiness;
 pub mod scope;
 pub mod seats;

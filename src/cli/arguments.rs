@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::device::grammar::DeviceCall;
 use super::exit::EXIT_STATUS;
 use super::manual::Completions;
-use super::service::{Audit, OperationsCall, Punches, Question, Tokens};
+use super::service::{Audit, Discover, OperationsCall, Punches, Question, Tokens};
 use crate::config::Flags;
 
 /// The gateway that owns the connections to a site's ZKTeco terminals.
@@ -44,6 +44,8 @@ pub enum Command {
     Devices(Question),
     /// Show the journal's punches, or follow them as they come
     Punches(Box<Punches>),
+    /// Look for devices on the network, through the service
+    Discover(Box<Discover>),
     /// Show what is being done and what was done, wait for one operation, or ask it to end
     Operations(Box<OperationsCall>),
     /// Show who did what to which device, and how it ended

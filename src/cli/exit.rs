@@ -77,7 +77,8 @@ impl Exit {
             | "unusable_password"
             | "unusable_time_zones"
             | "duplicate_user_id"
-            | "method_not_allowed" => Self::Misused,
+            | "method_not_allowed"
+            | "foreign_network" => Self::Misused,
             code if code.starts_with("invalid_") || code.starts_with("unknown_parameter") => Self::Misused,
             _ => Self::Failed,
         }

@@ -35,7 +35,7 @@ pub use device::grammar::{
 };
 pub use device::whom::{NoDevice, Whom};
 pub use manual::Completions;
-pub use service::{Audit, OperationsCall, Punches, Question, ServiceFlags, TokenVerb, Tokens};
+pub use service::{Audit, Discover, OperationsCall, Punches, Question, ServiceFlags, TokenVerb, Tokens};
 
 use exit::Exit;
 
@@ -64,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Status(question) => service::status(&question),
         Command::Devices(question) => service::devices(&question),
         Command::Punches(punches) => service::punches(&punches),
+        Command::Discover(discover) => service::discover(&discover),
         Command::Operations(call) => service::operations(&call),
         Command::Audit(audit) => service::audit(&audit),
         Command::Token(tokens) => service::tokens(&tokens),

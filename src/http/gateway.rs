@@ -10,6 +10,7 @@ use super::tokens::Tokens;
 use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
 use crate::delivery::Deliveries;
+use crate::discovery::Discovery;
 use crate::journal::Collector;
 use crate::operations::Operations;
 use crate::registry::Registry;
@@ -43,6 +44,8 @@ pub struct Gateway {
     pub tokens: Tokens,
     /// What has to be known of devices besides their records.
     pub device_settings: AllDeviceSettings,
+    /// Looking for devices.
+    pub discovery: Discovery,
     /// What is being done, and who did what.
     pub operations: Arc<Operations>,
     /// The deadline of a request that names none.

@@ -96,6 +96,7 @@ pub static ROUTES: &[Route] = &[
     route("GET", "/api/v1/traces", Admin, api::traces::list),
     route("GET", "/api/v1/traces/{id}", Admin, api::traces::download),
     route("DELETE", "/api/v1/traces/{id}", Admin, api::traces::remove),
+    route("POST", "/api/v1/discovery", Admin, api::discovery::begin),
     route("GET", "/api/v1/operations", Read, api::operations::list),
     route("GET", "/api/v1/operations/{id}", Read, api::operations::one),
     route("POST", "/api/v1/operations/{id}/cancel", Operate, api::operations::cancel),

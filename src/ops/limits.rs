@@ -59,6 +59,7 @@ impl FixedNumbers {
             ("device workers", self.device_workers),
             ("watcher, collector, dialer", 3),
             ("traces", 1),
+            ("discovery", 1),
             ("embedded store: writer, reader", 2),
             ("journal: writer, reader", 2),
             ("ledger", 1),
@@ -182,7 +183,7 @@ mod tests {
             postgres: false,
         };
         let needs = numbers.needs();
-        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 7 + 5 + 3 + 1 + 2 + 2 + 1 + 13);
+        assert_eq!(needs.thread_count(), 4 + 1 + (1 + 6 + 4) + 3 + 1 + 7 + 5 + 3 + 1 + 1 + 2 + 2 + 1 + 13);
         assert_eq!(needs.file_count(), 16 + 8 + 2 + 10 + 18 + 100 + 4 + 8 + 16 + 16 + 8 + 12);
         let more = FixedNumbers { postgres: true, ..numbers }.needs();
         assert!(more.thread_count() > needs.thread_count() && more.file_count() > needs.file_count());

@@ -203,3 +203,16 @@ fn tokens_are_made_and_revoked_and_what_they_did_is_told() {
     theirs.fails(["door"], 4, "unauthorized");
     assert!(!(listed + &all + &service.log()).contains(token));
 }
+
+#[test]
+fn devices_are_looked_for_and_found() {
+    let (service, simulator) = (Service::start(), simulator(1));
+    let device = &simulator.devices()[0];
+    let port = device.address().port().to_string();
+    let discover = Program::of(&service, ["discover", "127.0.0.1", "--port", &port]);
+    let found = discover.well([]);
+    assert!(found.contains("device  tcp") && found.contains(&device.serial_number()), "{found}");
+    service.add_up(device);
+    assert_eq!(discover.json([])["found"][0]["verdict"], "registered");
+    Program::of(&service, ["discover", "203.0.113.9"]).fails([], 2, "foreign_network");
+}

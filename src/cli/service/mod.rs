@@ -3,6 +3,7 @@
 mod client;
 pub(super) mod device;
 mod devices;
+mod discover;
 mod events;
 mod operations;
 mod punches;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub use discover::Discover;
 pub use operations::{Audit, OperationsCall};
 pub use punches::Punches;
 pub use tokens::{TokenVerb, Tokens};
@@ -71,6 +73,11 @@ pub(super) fn devices(question: &Question) -> Exit {
 /// `zkgate punches`
 pub(super) fn punches(punches: &Punches) -> Exit {
     ask(&punches.service, punches.json, |client, out| punches::show(client, out, punches))
+}
+
+/// `zkgate discover`
+pub(super) fn discover(discover: &Discover) -> Exit {
+    ask(&discover.service, discover.json, |client, out| discover::run(client, out, discover))
 }
 
 /// `zkgate token`

@@ -63,14 +63,21 @@ pub(super) fn run(client: &Client, out: Output, call: &OperationsCall) -> Done {
         return out.list(&client.get::<Listed<OperationRow>>(&path, None)?.data);
     };
     let path = format!("/api/v1/operations/{id}");
-    let mut shown: Value = match call.cancel {
+    let shown: Value = match call.cancel {
         true => client.post(&format!("{path}/cancel"), None, None)?,
         false => client.get(&path, None)?,
     };
-    while call.wait && !is_over(&shown) {
-        shown = client.get(&format!("{path}?wait={WAIT}"), None)?;
+    show(out, &if call.wait { until_over(client, &shown)? } else { shown })
+}
+
+/// Waits until an operation has ended.
+pub(super) fn until_over(client: &Client, shown: &Value) -> Done<Value> {
+    let mut shown = shown.clone();
+    while !is_over(&shown) {
+        let path = format!("/api/v1/operations/{}?wait={WAIT}", text(shown.get("id")));
+        shown = client.get(&path, None)?;
     }
-    show(out, &shown)
+    Ok(shown)
 }
 
 /// Prints an operation; one that has failed is a failure.

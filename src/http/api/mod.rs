@@ -10,6 +10,7 @@ pub mod completeness;
 pub mod connections;
 pub mod device_settings;
 pub mod devices;
+pub mod discovery;
 pub mod door;
 pub mod effect;
 pub mod health;

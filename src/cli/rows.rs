@@ -1,13 +1,14 @@
 //! What devices tell, in the members of the HTTP API, whether it came from a device or from the service.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::output::{Row, maybe, yes_no};
 use super::table::{Column, Side};
 use crate::device::info::Info;
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::punch::Punch;
-use crate::wire::record::user::User;
+use crate::wire::record::user::{TimeZones, User};
 
 /// A person as a device knows them. Of the password only whether there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,9 +22,10 @@ pub(super) struct UserRow {
     pub(super) card_number: u32,
     pub(super) group: u8,
     pub(super) has_password: bool,
-    /// `false` when the name's bytes are in another encoding.
+    pub(super) time_zones: Value,
+    /// `false` when the name's bytes are none in the encoding in which they were read.
     #[serde(default = "yes", skip_serializing_if = "is_so")]
-    pub(super) name_is_utf8: bool,
+    pub(super) name_exact: bool,
 }
 
 /// One record of an attendance log.
@@ -90,17 +92,22 @@ const fn is_not_so(so: &bool) -> bool {
 impl UserRow {
     /// A person whose name is in this encoding.
     pub(super) fn new(user: &User, encoding: NameEncoding) -> Self {
+        let name = encoding.decode(user.name.as_bytes());
         Self {
             user_id: user.user_id.to_text().into_owned(),
             uid: user.uid,
-            name: encoding.decode(user.name.as_bytes()).text,
+            name: name.text,
             privilege: user.privilege.name().to_owned(),
             privilege_code: user.privilege.0,
             enabled: !user.privilege.is_disabled(),
             card_number: user.card_number,
             group: user.group,
             has_password: !user.password.expose().is_empty(),
-            name_is_utf8: user.name.is_utf8(),
+            time_zones: match user.time_zones {
+                TimeZones::Set(bits) => json!({ "set": bits }),
+                TimeZones::List { flag, zones } => json!({ "flag": flag, "zones": zones }),
+            },
+            name_exact: name.exact,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::wire::record::user::Level;
 /// What can be set of a person.
 const FIELDS: [&str; 7] = ["user_id", "name", "password", "privilege", "enabled", "card_number", "group"];
 /// What a list of users also has, and nobody can set.
-const IGNORED: [&str; 4] = ["uid", "privilege_code", "has_password", "name_is_utf8"];
+const IGNORED: [&str; 5] = ["uid", "time_zones", "privilege_code", "has_password", "name_exact"];
 /// The largest file that is read, in bytes: more people than any device holds.
 const CEILING: u64 = 64 * 1024 * 1024;
 /// How many mistakes are told.

@@ -43,8 +43,31 @@ where
     O: FnMut(&mut Session, Deadline) -> Result<T, DeviceError> + Send + 'static,
     S: FnOnce(T) -> Result<Value, Problem> + Send + 'static,
 {
-    let mut operation = operation;
     let terms = Terms::effect(act.deadline).brief();
+    waited(call, act, terms, operation, shape)
+}
+
+/// Something that reads a table before or after it, whose caller waits for it. Otherwise like [`quick`].
+///
+/// # Errors
+/// Whatever is wrong with the request.
+pub fn thorough<T, O, S>(call: &mut Call, act: Act, operation: O, shape: S) -> Handled
+where
+    T: Send + 'static,
+    O: FnMut(&mut Session, Deadline) -> Result<T, DeviceError> + Send + 'static,
+    S: FnOnce(T) -> Result<Value, Problem> + Send + 'static,
+{
+    let terms = Terms::effect(act.deadline);
+    waited(call, act, terms, operation, shape)
+}
+
+fn waited<T, O, S>(call: &mut Call, act: Act, terms: Terms, operation: O, shape: S) -> Handled
+where
+    T: Send + 'static,
+    O: FnMut(&mut Session, Deadline) -> Result<T, DeviceError> + Send + 'static,
+    S: FnOnce(T) -> Result<Value, Problem> + Send + 'static,
+{
+    let mut operation = operation;
     begin(call, act, true, move |ticket, device, gateway, reply| {
         let (id, begun, whose) = (device.id.clone(), ticket.clone(), device.id.clone());
         let registry = Arc::clone(&gateway.registry);
@@ -163,7 +186,10 @@ fn settled<T>(
             }
             Err(problem) => {
                 let problem = numbered(problem, number);
-                (Ending::failed(problem.to_json()), problem)
+                let told = problem.to_json();
+                // What the device acknowledged and nobody could look at afterwards is as uncertain as silence.
+                let is_known = !matches!(problem.code, "outcome_unknown" | "not_verified");
+                (if is_known { Ending::failed(told) } else { Ending::unknown(told) }, problem)
             }
         },
         Err((refusal, id)) => {

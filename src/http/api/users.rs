@@ -1,18 +1,26 @@
-//! The people that a device knows. Passwords never leave: only whether there is one.
+//! The people that a device knows: read, and changed one at a time.
 
 use std::sync::Arc;
 
-use super::rows::{WriteRow, document, number, string};
+use super::effect::{Act, thorough};
+use super::rows::document;
+use super::user_input::{Person, user_id};
+use super::user_problem::of_user;
+use super::user_view::{self, Shown, written};
+use crate::device::DeviceError;
+use crate::device::users::{Mode, UserChange, UserError, Written};
 use crate::http::call::{Call, Handled, Outcome, refused};
+use crate::http::problem::Problem;
 use crate::http::response::Answer;
 use crate::registry::Terms;
+use crate::wire::record::UserId;
 use crate::wire::record::table::UserTable;
-use crate::wire::record::user::User;
 
 /// `GET /devices/{id}/users`
 pub fn list(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let device = call.device()?;
+    let encoding = call.gateway.device_settings.encoding(&device.id);
     let terms = Terms::read(call.deadline_or(call.gateway.table_timeout)?);
     let reply = call.later()?;
     let id = device.id.clone();
@@ -22,42 +30,126 @@ pub fn list(call: &mut Call) -> Handled {
         terms,
         |session, deadline| session.users(deadline),
         move |result| {
-            reply.result(result.map(answer).map_err(refused(&id)));
+            let shown = |table: UserTable| {
+                let count = table.iter().count();
+                let head = format!(r#"{{"count":{count},"complete":true,"data":["#);
+                document(head, table.into_users().map(move |user| Shown { user, encoding }))
+            };
+            reply.result(result.map(shown).map_err(refused(&id)));
         },
     );
     Ok(Outcome::Later)
 }
 
-fn answer(table: UserTable) -> Answer {
-    let count = table.iter().count();
-    let head = format!(r#"{{"count":{count},"complete":true,"data":["#);
-    document(head, table.into_users())
+/// `GET /devices/{id}/users/{user_id}`
+pub fn one(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    let (device, who) = (call.device()?, who(call)?);
+    let encoding = call.gateway.device_settings.encoding(&device.id);
+    let terms = Terms::read(call.deadline_or(call.gateway.table_timeout)?);
+    let reply = call.later()?;
+    let id = device.id.clone();
+    let registry = Arc::clone(&call.gateway.registry);
+    registry.submit(
+        &device.id,
+        terms,
+        move |session, deadline| session.user(&who, deadline),
+        move |result| {
+            let answer = result.map_err(refused(&id)).and_then(|record| {
+                let record = record.ok_or_else(|| of_user(&UserError::Unknown).about(&id))?;
+                let shown = Shown { user: record.user().clone(), encoding };
+                Ok(Answer::json(200, user_view::document(&shown)))
+            });
+            reply.result(answer);
+        },
+    );
+    Ok(Outcome::Later)
 }
 
-impl WriteRow for User {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(br#"{"user_id":"#);
-        string(&self.user_id.to_text(), out);
-        out.extend_from_slice(br#","uid":"#);
-        number(self.uid, out);
-        out.extend_from_slice(br#","name":"#);
-        string(&self.name.to_text(), out);
-        out.extend_from_slice(br#","privilege":"#);
-        string(self.privilege.name(), out);
-        out.extend_from_slice(br#","privilege_code":"#);
-        number(self.privilege.0, out);
-        out.extend_from_slice(br#","enabled":"#);
-        out.extend_from_slice(if self.privilege.is_disabled() { b"false" } else { b"true" });
-        out.extend_from_slice(br#","card_number":"#);
-        number(self.card_number, out);
-        out.extend_from_slice(br#","group":"#);
-        number(self.group, out);
-        out.extend_from_slice(br#","has_password":"#);
-        out.extend_from_slice(if self.password.expose().is_empty() { b"false" } else { b"true" });
-        // Bytes in another encoding than UTF-8 are shown with replacement characters, and that is said.
-        if !self.name.is_utf8() {
-            out.extend_from_slice(br#","name_is_utf8":false"#);
-        }
-        out.push(b'}');
+/// `POST /devices/{id}/users`
+pub fn create(call: &mut Call) -> Handled {
+    let person: Person = call.body()?;
+    let missing = || Problem::new(422, "unusable_user_id", "The field \"user_id\" is missing.");
+    let who = user_id(person.user_id().ok_or_else(missing)?)?;
+    write(call, "create_user", Mode::Create, who, person)
+}
+
+/// `PATCH /devices/{id}/users/{user_id}`
+pub fn update(call: &mut Call) -> Handled {
+    let (person, who) = named_in_path(call)?;
+    write(call, "update_user", Mode::Update, who, person)
+}
+
+/// `PUT /devices/{id}/users/{user_id}`
+pub fn put(call: &mut Call) -> Handled {
+    let (person, who) = named_in_path(call)?;
+    write(call, "write_user", Mode::Upsert, who, person)
+}
+
+/// `DELETE /devices/{id}/users/{user_id}`
+pub fn delete(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    call.no_body()?;
+    let who = who(call)?;
+    let act = act(call, "delete_user", &who)?;
+    let id = call.device()?.id.clone();
+    thorough(
+        call,
+        act,
+        move |session, deadline| {
+            let nothing = &mut |_: &mut crate::device::Session| Ok(());
+            let report = session.delete_users(&[who], nothing, &mut |_| {}, deadline)?;
+            only_row(report.rows, report.broke)
+        },
+        move |row| told(row, &who).map_err(|problem| problem.about(&id)),
+    )
+}
+
+fn write(call: &mut Call, kind: &'static str, mode: Mode, who: UserId, person: Person) -> Handled {
+    call.allow(&["timeout"])?;
+    let act = act(call, kind, &who)?;
+    let id = call.device()?.id.clone();
+    let encoding = call.gateway.device_settings.encoding(&id);
+    let change: UserChange = person.change(who, encoding)?;
+    thorough(
+        call,
+        act,
+        move |session, deadline| {
+            let nothing = &mut |_: &mut crate::device::Session| Ok(());
+            let changes = std::slice::from_ref(&change);
+            let report = session.write_users(changes, mode, encoding, nothing, &mut |_| {}, deadline)?;
+            only_row(report.rows, report.broke)
+        },
+        move |row| told(row, &who).map_err(|problem| problem.about(&id)),
+    )
+}
+
+type Row = Result<Written, UserError>;
+
+/// The row of the only person in a report, or what broke the session.
+fn only_row(mut rows: Vec<Row>, broke: Option<DeviceError>) -> Result<Row, DeviceError> {
+    broke.map_or_else(|| Ok(rows.pop().unwrap_or(Err(UserError::NotTried))), Err)
+}
+
+fn told(row: Row, who: &UserId) -> Result<serde_json::Value, Problem> {
+    row.map(|done| written(&who.to_text(), done)).map_err(|error| of_user(&error))
+}
+
+fn act(call: &Call, kind: &'static str, who: &UserId) -> Result<Act, Problem> {
+    let deadline = call.deadline_or(call.gateway.table_timeout)?;
+    Ok(Act { kind, subject: Some(format!("user {}", who.to_text())), deadline })
+}
+
+/// The person whom the path names.
+pub(super) fn who(call: &Call) -> Result<UserId, Problem> {
+    user_id(call.plain_segment("user_id").as_deref().unwrap_or_default())
+}
+
+fn named_in_path(call: &Call) -> Result<(Person, UserId), Problem> {
+    let (person, who): (Person, _) = (call.body()?, who(call)?);
+    if person.user_id().is_some_and(|said| said.as_bytes() != who.as_bytes()) {
+        let detail = "The body names another user id than the path; a user id cannot be changed.";
+        return Err(Problem::new(422, "invalid_value", detail).with("field", "user_id"));
     }
+    Ok((person, who))
 }

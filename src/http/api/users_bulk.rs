@@ -1,0 +1,193 @@
+//! Many people of one device in one call: a long operation with a row for each.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::effect::{Act, long};
+use super::user_input::{Person, user_id};
+use super::user_view::written;
+use crate::base::deadline::Deadline;
+use crate::device::users::{Mode, Progress, Report, UserChange, UserError, Written};
+use crate::device::{DeviceError, Session};
+use crate::http::call::{Call, Handled};
+use crate::http::problem::Problem;
+use crate::operations::{Ending, Ticket};
+use crate::registry::Between;
+use crate::wire::encoding::NameEncoding;
+use crate::wire::record::UserId;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    #[serde(default)]
+    upsert: Vec<Person>,
+    #[serde(default)]
+    delete: Vec<String>,
+}
+
+/// The most people in one call.
+const PEOPLE: usize = 5000;
+/// People between two looks at whether to go on; each part reads the table twice.
+const PART: usize = 1000;
+
+/// `POST /devices/{id}/users/bulk`
+pub fn change(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    let device = call.device()?;
+    let Wanted { upsert, delete } = call.body()?;
+    let total = upsert.len() + delete.len();
+    if total == 0 || total > PEOPLE {
+        let detail = format!("There are 1 to {PEOPLE} people in \"upsert\" and \"delete\" together.");
+        return Err(Problem::new(422, "invalid_value", detail));
+    }
+    let encoding = call.gateway.device_settings.encoding(&device.id);
+    let mut seen = HashSet::new();
+    let mut once = |id: UserId, place: String| match seen.insert(id) {
+        true => Ok(id),
+        false => {
+            Err(row_problem(Problem::new(422, "duplicate_user_id", "This user id is there twice."), &place))
+        }
+    };
+    let delete = delete.iter().zip(0..).map(|(text, index)| {
+        let place = format!("delete[{index}]");
+        once(user_id(text).map_err(|problem| row_problem(problem, &place))?, place)
+    });
+    let delete = delete.collect::<Result<Vec<_>, Problem>>()?;
+    let upsert = upsert.into_iter().zip(0..).map(|(person, index)| {
+        let place = format!("upsert[{index}]");
+        let missing = || Problem::new(422, "unusable_user_id", "The field \"user_id\" is missing.");
+        let id = person.user_id().ok_or_else(missing).and_then(user_id);
+        let id = once(id.map_err(|problem| row_problem(problem, &place))?, place.clone())?;
+        person.change(id, encoding).map_err(|problem| row_problem(problem, &place))
+    });
+    let upsert = upsert.collect::<Result<Vec<_>, Problem>>()?;
+    let act = Act {
+        kind: "write_users",
+        subject: Some(format!("{total} users")),
+        deadline: call.deadline_or(call.gateway.max_timeout)?,
+    };
+    let work = Work { delete, upsert, encoding };
+    long(call, act, move |session, deadline, between, ticket| work.run(session, deadline, between, ticket))
+}
+
+/// Says which row of the request is meant.
+fn row_problem(problem: Problem, place: &str) -> Problem {
+    let detail = format!("{place}: {}", problem.detail);
+    Problem { detail, ..problem }.with("row", place)
+}
+
+struct Work {
+    delete: Vec<UserId>,
+    upsert: Vec<UserChange>,
+    encoding: NameEncoding,
+}
+
+/// What has become of the rows so far.
+#[derive(Default)]
+struct Told {
+    rows: Vec<Value>,
+    failed: usize,
+}
+
+impl Work {
+    /// Deletes first, so that there is room. What breaks the session is given back, after the ticket has got what
+    /// was done by then.
+    fn run(
+        &self,
+        session: &mut Session,
+        deadline: Deadline,
+        between: &mut Between<'_>,
+        ticket: &Ticket,
+    ) -> Result<Ending, DeviceError> {
+        let total = (self.delete.len() + self.upsert.len()) as u64;
+        let mut told = Told::default();
+        ticket.progress(0, total);
+        for ids in self.delete.chunks(PART) {
+            if ticket.is_cancelled() {
+                return Ok(Ending::cancelled(Some(told.result(total))));
+            }
+            let before = told.rows.len() as u64;
+            let mut progress = |now: Progress| ticket.progress(before + now.done as u64, total);
+            let report =
+                session.delete_users(ids, &mut |session| between.pause(session), &mut progress, deadline);
+            let ids: Vec<_> = ids.iter().map(|id| id.to_text()).collect();
+            told.take(&ids, report, ticket, total)?;
+        }
+        for changes in self.upsert.chunks(PART) {
+            if ticket.is_cancelled() {
+                return Ok(Ending::cancelled(Some(told.result(total))));
+            }
+            let before = told.rows.len() as u64;
+            let mut progress = |now: Progress| ticket.progress(before + now.done as u64, total);
+            let pause = &mut |session: &mut Session| between.pause(session);
+            let (mode, encoding) = (Mode::Upsert, self.encoding);
+            let report = session.write_users(changes, mode, encoding, pause, &mut progress, deadline);
+            let ids: Vec<_> = changes.iter().map(|change| change.user_id.to_text()).collect();
+            told.take(&ids, report, ticket, total)?;
+        }
+        ticket.progress(total, total);
+        let failed = told.failed;
+        let result = told.result(total);
+        if failed == 0 {
+            return Ok(Ending::done(result));
+        }
+        let detail = format!("{failed} of {total} people are not as wanted; the result has a row for each.");
+        Ok(Ending::failed(Problem::new(502, "rows_failed", detail).to_json()).with_result(result))
+    }
+}
+
+impl Told {
+    /// Takes the rows of a part. If the session broke, the operation ends here with what is known.
+    fn take(
+        &mut self,
+        ids: &[std::borrow::Cow<'_, str>],
+        report: Result<Report, DeviceError>,
+        ticket: &Ticket,
+        total: u64,
+    ) -> Result<(), DeviceError> {
+        let (rows, broke) = match report {
+            Ok(Report { rows, broke }) => (rows, broke),
+            // Before anything was written in this part.
+            Err(error) if self.rows.is_empty() => return Err(error),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        for (id, row) in ids.iter().zip(rows) {
+            self.failed += usize::from(row.is_err());
+            self.rows.push(shown(id, row));
+        }
+        let Some(error) = broke else { return Ok(()) };
+        let detail = format!(
+            "The session with the device broke: {error}. Ask for the same once more: what is done is not done again."
+        );
+        let problem = Problem::new(502, error.code(), detail).to_json();
+        let unknown =
+            self.rows.iter().any(|row| row.get("code").and_then(Value::as_str) == Some("outcome_unknown"));
+        let ending = if unknown { Ending::unknown(problem) } else { Ending::failed(problem) };
+        ticket.end(ending.with_result(std::mem::take(self).result(total)));
+        Err(error)
+    }
+
+    fn result(self, total: u64) -> Value {
+        let is = |row: &Value, word: &str| row.get("written").and_then(Value::as_str) == Some(word);
+        let count = |word| self.rows.iter().filter(|row| is(row, word)).count();
+        json!({
+            "people": total,
+            "created": count("created"),
+            "updated": count("updated"),
+            "unchanged": count("unchanged"),
+            "deleted": count("deleted"),
+            "failed": self.failed,
+            "rows": self.rows,
+        })
+    }
+}
+
+/// One row: what was done, or the code of what is wrong.
+fn shown(user_id: &str, row: Result<Written, UserError>) -> Value {
+    match row {
+        Ok(done) => written(user_id, done),
+        Err(error) => json!({ "user_id": user_id, "code": error.code(), "detail": error.to_string() }),
+    }
+}

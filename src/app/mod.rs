@@ -24,6 +24,7 @@ use crate::delivery::Deliveries;
 use crate::http::acceptor::{self, Acceptor};
 use crate::http::engine::Engine;
 use crate::http::gateway::Gateway;
+use crate::http::openapi;
 use crate::http::stream::Streams;
 use crate::http::token::{self, TokenCheck};
 use crate::http::workers;
@@ -85,6 +86,12 @@ pub enum StartError {
     /// The operating system refuses a thread or a socket.
     #[error("the operating system refuses: {0}")]
     System(#[from] io::Error),
+}
+
+/// The API description: OpenAPI 3.1, or the reference page for people in Markdown.
+#[must_use]
+pub fn description(for_people: bool) -> String {
+    if for_people { openapi::page() } else { openapi::text().to_owned() }
 }
 
 /// For how long the demonstration waits for its own store.

@@ -29,6 +29,8 @@ pub enum Command {
     Check(Serve),
     /// Ask the running service: exit 0 when ready, 1 when degraded, 2 when dead
     Health(Serve),
+    /// Print the API description, OpenAPI 3.1
+    Openapi(Openapi),
 }
 
 /// Flags that override the environment, which overrides the file.
@@ -63,6 +65,14 @@ impl Serve {
             log: self.log.clone(),
         }
     }
+}
+
+/// The API description.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Openapi {
+    /// The reference page for people instead, in Markdown
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// The demonstration.

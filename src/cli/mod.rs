@@ -12,9 +12,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use arguments::{Arguments, Command, Demo, Serve, Simulate};
+pub use arguments::{Arguments, Command, Demo, Openapi, Serve, Simulate};
 pub use check::fixed_numbers;
 
+use crate::app;
 use crate::config::{Environment, Explained, Settings, Sources};
 use crate::ops::logging::{self, Dress};
 
@@ -35,6 +36,10 @@ pub fn main() -> ExitCode {
         }
         Command::Check(serve) => check::check(&Sources::of_process(serve.flags())),
         Command::Health(serve) => health::health(&serve),
+        Command::Openapi(Openapi { markdown }) => {
+            print(&app::description(markdown));
+            Exit::Well
+        }
     };
     ExitCode::from(exit.code())
 }

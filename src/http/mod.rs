@@ -8,9 +8,11 @@
 pub mod acceptor;
 pub mod api;
 pub mod call;
+pub mod codes;
 pub mod engine;
 pub mod followers;
 pub mod gateway;
+pub mod openapi;
 pub mod problem;
 pub mod reply;
 pub mod responder;

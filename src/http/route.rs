@@ -34,9 +34,10 @@ const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 45] = [
+pub static ROUTES: [Route; 46] = [
     open("/healthz", api::health::alive),
     open("/readyz", api::health::ready),
+    open("/api/openapi.json", api::description::show),
     route("GET", "/api/v1/devices", api::devices::list),
     route("POST", "/api/v1/devices", api::devices::create),
     route("POST", "/api/v1/devices/test-connection", api::testing::address),

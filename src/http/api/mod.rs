@@ -7,6 +7,7 @@ pub mod clear;
 pub mod collection;
 pub mod completeness;
 pub mod connections;
+pub mod description;
 pub mod devices;
 pub mod health;
 pub mod info;

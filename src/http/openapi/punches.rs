@@ -6,8 +6,8 @@ use super::Document;
 use super::operation::{Parameter, SECONDS, header, query, timeout};
 use super::problems::KEPT;
 use super::schema::{
-    DATE, DEVICE_ID, TIME, between, civil, count, form, list, moment, named, object, or_null, text, truth,
-    word,
+    DATE, DEVICE_ID, TIME, USER_ID, between, civil, count, form, list, moment, named, object, or_null, text,
+    truth, word,
 };
 
 /// The largest sequence number.
@@ -93,7 +93,7 @@ fn chosen() -> [Parameter; 4] {
         .such_as("1"),
         query(
             "user_id",
-            form(r"^[^\s,\x00-\x1f\x7f-\x9f]{1,6}(?:,[^\s,\x00-\x1f\x7f-\x9f]{1,6}){0,49}$"),
+            form(&format!("^{USER_ID}(?:,{USER_ID}){{0,49}}$")),
             "only of these people, up to 50 with commas between them, each of at most 24 bytes",
         ),
         query("from", bound(), time),

@@ -72,6 +72,9 @@ pub(super) fn device_id() -> Value {
     json!({ "type": "string", "maxLength": 64, "pattern": format!("^{DEVICE_ID}$") })
 }
 
+/// One person's user id: at most 24 bytes. Texts beyond ASCII are told here only as far as they fit in any case.
+pub(super) const USER_ID: &str = r"(?:[!-+\--~]{1,24}|[^\s,\x00-\x1f\x7f-\x9f]{1,6})";
+
 /// A name for people: 1 to 100 characters, something to see among them, no control characters.
 pub(super) fn name() -> Value {
     let any = r"[^\x00-\x1f\x7f-\x9f]*";

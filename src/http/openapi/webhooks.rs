@@ -135,7 +135,7 @@ fn common(at_first: bool) -> Vec<Member> {
     let or = |schema: Value| if at_first { or_null(schema) } else { schema };
     let events = with(with(list(&only("punch")), "minItems", 1), "description", "");
     let many = |of: &Value| with(list(of), "maxItems", 1000);
-    let user = form(r"^[^\s\x00-\x1f\x7f-\x9f]{1,24}$");
+    let user = form(r"^(?:[!-~]{1,24}|[^\s\x00-\x1f\x7f-\x9f]{1,6})$");
     let secret = if at_first {
         "256 random bits, if it is left out"
     } else {

@@ -11,7 +11,7 @@ import re
 
 import schemathesis
 
-URL = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{0,3})?(?:[/?][!-~]*)?", re.ASCII)
+URL = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?][!-~]*)?", re.ASCII)
 DEVICE = os.environ["DEVICE"].rsplit(":", 1)
 
 

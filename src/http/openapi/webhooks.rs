@@ -167,14 +167,15 @@ fn create() -> Value {
 }
 
 fn url() -> Value {
-    json!({
-        "type": "string", "format": "uri", "maxLength": 2048,
-        "pattern": "^https?://(?:[A-Za-z0-9-]+(?:[.][A-Za-z0-9-]+)*|\\[[0-9a-fA-F:.]+\\])(?::[1-9][0-9]{0,3})?(?:[/?][!$&-;=?-Z_a-z~%]*)?$",
-    })
+    let host = r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9a-fA-F:.]+\])";
+    let port = "(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})";
+    let rest = r#"[/?][!-"$-~]*"#;
+    let pattern = format!("^https?://{host}(?::{port})?(?:{rest})?$");
+    json!({ "type": "string", "format": "uri", "maxLength": 2048, "pattern": pattern })
 }
 
 fn start() -> Value {
-    json!({ "anyOf": [count(), only("now")] })
+    json!({ "anyOf": [between(0, i64::MAX.unsigned_abs()), only("now")] })
 }
 
 fn shown() -> Value {

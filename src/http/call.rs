@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
 use serde_json::error::Category;
 
 use super::engine::Headers;
@@ -209,9 +208,7 @@ impl Call {
             serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| misfit(&error))?;
             return Err(Problem::bad_request("invalid_body", "The body must be a JSON object."));
         }
-        serde_json::from_slice(&bytes)
-            .or_else(|error| with_whole_numbers(&bytes).unwrap_or(Err(error)))
-            .map_err(|error| misfit(&error))
+        serde_json::from_slice(&bytes).map_err(|error| misfit(&error))
     }
 
     /// Whether the body is empty or `{}`, for requests that take none.
@@ -254,31 +251,6 @@ fn percent_decoded(segment: &str) -> Option<String> {
     Some(plain)
 }
 
-/// The body with each number such as `5.0` as what it is in JSON: the whole number 5, which serde takes for none.
-/// `None` when it has no such number.
-fn with_whole_numbers<T: DeserializeOwned>(bytes: &[u8]) -> Option<serde_json::Result<T>> {
-    let mut body: Value = serde_json::from_slice(bytes).ok()?;
-    made_whole(&mut body).then(|| serde_json::from_value(body))
-}
-
-fn made_whole(value: &mut Value) -> bool {
-    match value {
-        Value::Number(number) => {
-            let float = number.as_f64().filter(|float| number.is_f64() && float.abs() <= WHOLE_CEILING);
-            let Some(whole) = float.filter(|float| float.fract() == 0.0) else { return false };
-            // Within the ceiling every whole number is exact.
-            *value = Value::from(whole as i64);
-            true
-        }
-        Value::Array(items) => items.iter_mut().fold(false, |any, item| made_whole(item) | any),
-        Value::Object(members) => members.values_mut().fold(false, |any, item| made_whole(item) | any),
-        _ => false,
-    }
-}
-
-/// Up to here a double holds every whole number: 2 to the 53rd.
-const WHOLE_CEILING: f64 = 9_007_199_254_740_992.0;
-
 fn misfit(error: &serde_json::Error) -> Problem {
     match error.classify() {
         Category::Syntax | Category::Eof | Category::Io => {
@@ -311,16 +283,6 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_whole_number_may_have_a_point() {
-        let whole = |body: &str| with_whole_numbers::<Value>(body.as_bytes()).map(Result::unwrap);
-        let expected = serde_json::json!({ "a": [5, -3, 0.5], "b": { "c": 1e300, "d": 100 } });
-        assert_eq!(whole(r#"{"a":[5.0,-3,0.5],"b":{"c":1e300,"d":1e2}}"#), Some(expected));
-        assert_eq!(whole(r#"{"a":5,"b":0.5}"#), None, "there is none in it");
-        assert!(with_whole_numbers::<u8>(b"256.0").unwrap().is_err());
-        assert_eq!(with_whole_numbers::<u8>(b"255.0").unwrap().unwrap(), 255);
-    }
 
     #[test]
     fn escapes_in_a_segment_are_undone_where_they_are_ascii() {

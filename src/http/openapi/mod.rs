@@ -222,6 +222,6 @@ fn problem() -> Value {
 
 const ABOUT: &str = "The gateway that owns the connections to a site's ZKTeco terminals (*devices*). All requests but \
                      `/healthz`, `/readyz` and this description need the token. `GET` answers `HEAD` too. Problems \
-                     are RFC 9457 documents with a stable `code`. Unknown fields and parameters are refused. Members \
-                     may be added to answers. Times with a `Z` are UTC; times without are civil time, which is what \
-                     the device's own clock shows.";
+                     are RFC 9457 documents with a stable `code`. Unknown fields and parameters are refused. Whole \
+                     numbers are written without point and exponent. Members may be added to answers. Times with a \
+                     `Z` are UTC; times without are civil time, which is what the device's own clock shows.";

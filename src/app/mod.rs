@@ -26,6 +26,7 @@ use crate::http::acceptor::{self, Acceptor};
 use crate::http::device_settings::AllDeviceSettings;
 use crate::http::engine::Engine;
 use crate::http::gateway::Gateway;
+use crate::http::openapi;
 use crate::http::stream::Streams;
 use crate::http::token::{self, TokenCheck};
 use crate::http::tokens::Tokens;
@@ -95,6 +96,12 @@ pub enum StartError {
 
 /// For how long the ledger may take for its first question.
 const OPENING: Duration = Duration::from_secs(30);
+/// The API description: OpenAPI 3.1, or the reference page for people in Markdown.
+#[must_use]
+pub fn description(for_people: bool) -> String {
+    if for_people { openapi::page() } else { openapi::text().to_owned() }
+}
+
 /// For how long the demonstration waits for its own store.
 const REGISTERING: Duration = Duration::from_secs(10);
 

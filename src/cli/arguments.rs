@@ -56,6 +56,8 @@ pub enum Command {
     Completions(Completions),
     /// Print the manual page
     Man,
+    /// Print the API description, OpenAPI 3.1
+    Openapi(Openapi),
 }
 
 /// Flags that override the environment, which overrides the file.
@@ -90,6 +92,14 @@ impl Serve {
             log: self.log.clone(),
         }
     }
+}
+
+/// The API description.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Openapi {
+    /// The reference page for people instead, in Markdown
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// The demonstration.

@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use arguments::{Arguments, Command, Demo, Serve, Simulate, Trace};
+pub use arguments::{Arguments, Command, Demo, Openapi, Serve, Simulate, Trace};
 pub use check::fixed_numbers;
 pub use device::access_grammar::{Combination, Group, TimeZone, VerifyStyle, ZoneDays};
 pub use device::grammar::{
@@ -39,6 +39,7 @@ pub use service::{Audit, Discover, OperationsCall, Punches, Question, ServiceFla
 
 use exit::Exit;
 
+use crate::app;
 use crate::config::{Environment, Explained, Settings, Sources};
 use crate::ops::logging::{self, Dress};
 
@@ -70,6 +71,10 @@ pub fn main() -> ExitCode {
         Command::Token(tokens) => service::tokens(&tokens),
         Command::Completions(completions) => manual::completions(&completions),
         Command::Man => manual::manual(),
+        Command::Openapi(Openapi { markdown }) => {
+            print(&app::description(markdown));
+            Exit::Well
+        }
     };
     ExitCode::from(exit.code())
 }

@@ -1,6 +1,7 @@
 //! Where a subscription delivers to: a URL that can be one, and how it is shown where a token in it must not be.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use ureq::http::Uri;
 
@@ -60,7 +61,7 @@ impl Target {
         }
         let after_host = authority.as_str().get(authority.host().len()..).unwrap_or_default();
         let port = after_host.is_empty() || authority.port_u16().is_some_and(|port| port > 0);
-        if bare(authority.host()).is_empty() || !port {
+        if !is_host(authority.host()) || !port {
             return Err(InvalidUrl::NotAUrl);
         }
         let shown = format!("{scheme}://{authority}{}", uri.path());
@@ -82,6 +83,16 @@ impl Target {
     pub(super) const fn uri(&self) -> &Uri {
         &self.uri
     }
+}
+
+/// Whether this is a name of a host or an address of one. What parses URLs lets more pass, such as `a*b`.
+fn is_host(host: &str) -> bool {
+    if host.starts_with('[') {
+        return bare(host).parse::<Ipv6Addr>().is_ok();
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let labels = host.strip_suffix('.').unwrap_or(host).split('.');
+    labels.into_iter().all(|label| !label.is_empty() && label.bytes().all(plain))
 }
 
 /// A host without the brackets of an IPv6 address.
@@ -106,6 +117,7 @@ mod tests {
         for (text, shown, host) in [
             ("https://example.com", "https://example.com/", "example.com"),
             ("http://10.0.0.7:8080/a/b?token=hunter2", "http://10.0.0.7:8080/a/b", "10.0.0.7"),
+            ("http://my_service./x", "http://my_service./x", "my_service."),
             ("https://[2001:db8::1]:443/?hunter2", "https://[2001:db8::1]:443/", "2001:db8::1"),
         ] {
             let target = Target::parse(text).unwrap();
@@ -127,6 +139,9 @@ mod tests {
             ("https://example.com:99999/", InvalidUrl::NotAUrl),
             ("https://example.com:/", InvalidUrl::NotAUrl),
             ("https://exämple.com/", InvalidUrl::NotAUrl),
+            ("https://example*/", InvalidUrl::NotAUrl),
+            ("https://example..com/", InvalidUrl::NotAUrl),
+            ("https://[2001:db8]/", InvalidUrl::NotAUrl),
             ("https://example.com/a b", InvalidUrl::NotAUrl),
             ("https://example.com/\r\nHost: x", InvalidUrl::NotAUrl),
             ("ftp://example.com/", InvalidUrl::Scheme),

@@ -8,11 +8,13 @@
 pub mod acceptor;
 pub mod api;
 pub mod call;
+pub mod codes;
 pub mod device_settings;
 pub mod engine;
 pub mod followers;
 pub mod gateway;
 mod note;
+pub mod openapi;
 pub mod problem;
 pub mod reply;
 pub mod responder;

@@ -51,6 +51,7 @@ const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
 pub static ROUTES: &[Route] = &[
     open("/healthz", api::health::alive),
     open("/readyz", api::health::ready),
+    open("/api/openapi.json", api::description::show),
     route("GET", "/api/v1/devices", Read, api::devices::list),
     route("POST", "/api/v1/devices", Admin, api::devices::create),
     route("POST", "/api/v1/devices/test-connection", Admin, api::testing::address),

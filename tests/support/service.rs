@@ -201,7 +201,8 @@ impl Service {
         self.ask("DELETE", path, None)
     }
 
-    /// A request with the token. The path is below `/api/v1` unless it is one of the health paths.
+    /// A request with the token. The path is below `/api/v1` unless it is one of the health paths or begins with
+    /// `/api/`.
     pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let bytes = body.map(|body| body.to_string().into_bytes());
         self.send(method, path, bytes, Some("application/json"), Some(&format!("Bearer {}", self.token)))
@@ -215,7 +216,8 @@ impl Service {
         content_type: Option<&str>,
         authorization: Option<&str>,
     ) -> Answer {
-        let prefix = if path.starts_with("/healthz") || path.starts_with("/readyz") { "" } else { "/api/v1" };
+        let whole = ["/healthz", "/readyz", "/api/"].iter().any(|begin| path.starts_with(begin));
+        let prefix = if whole { "" } else { "/api/v1" };
         let uri = format!("http://{}{prefix}{path}", self.address);
         let mut request = ureq::http::Request::builder().method(method).uri(uri);
         if let Some(value) = authorization {
@@ -389,6 +391,7 @@ impl Answer {
         assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{body}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{body}");
         assert_eq!(body["status"], status, "{body}");
+        assert!(zkgate::http::codes::find(status, code).is_some(), "{status} {code} has no row in codes.rs");
         assert!(body["title"].as_str().is_some_and(|title| !title.is_empty()), "{body}");
         assert!(body["detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{body}");
         let told = self.header("retry-after").map(|seconds| seconds.parse::<u64>().unwrap());

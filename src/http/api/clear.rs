@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::collection::civil;
+use super::input::given;
 use crate::base::ids::DeviceId;
 use crate::http::call::{Call, Handled, Outcome, refused};
 use crate::http::problem::Problem;
@@ -15,6 +16,7 @@ use crate::journal::clear::{CONFIRMABLE, Cleared, Inspection, Unsafe};
 #[serde(default, deny_unknown_fields)]
 struct Clear {
     dry_run: bool,
+    #[serde(deserialize_with = "given")]
     confirmation: Option<String>,
 }
 

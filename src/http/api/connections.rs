@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::input::given;
 use super::view::ConnectionView;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
@@ -99,7 +100,9 @@ pub fn disconnect(call: &mut Call) -> Handled {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Lend {
+    #[serde(default, deserialize_with = "given")]
     minutes: Option<u64>,
+    #[serde(default, deserialize_with = "given")]
     seconds: Option<u64>,
     #[serde(default)]
     to: Option<String>,
@@ -113,10 +116,10 @@ pub fn lend(call: &mut Call) -> Handled {
     let ceiling = call.gateway.registry.settings().lend_max;
     let asked = match (lend.minutes, lend.seconds) {
         (None, None) => LEND,
-        (minutes, seconds) => {
-            let minutes = minutes.unwrap_or(0).saturating_mul(60);
-            Duration::from_secs(minutes.saturating_add(seconds.unwrap_or(0)))
-        }
+        (Some(minutes), None) => Duration::from_secs(minutes.saturating_mul(60)),
+        (None, Some(seconds)) => Duration::from_secs(seconds),
+        // Both are refused below.
+        (Some(_), Some(_)) => Duration::ZERO,
     };
     if asked.is_zero() || asked > ceiling {
         let detail =
@@ -124,7 +127,7 @@ pub fn lend(call: &mut Call) -> Handled {
         return Err(Problem::bad_request("invalid_body", detail));
     }
     let to = lend.to.unwrap_or_else(|| "other software".to_owned());
-    if to.is_empty() || to.chars().count() > 100 || to.chars().any(char::is_control) {
+    if to.trim().is_empty() || to.chars().count() > 100 || to.chars().any(char::is_control) {
         return Err(Problem::bad_request("invalid_body", "The field \"to\" has 1 to 100 characters."));
     }
     let (deadline, reply) = (call.deadline()?, call.later()?);

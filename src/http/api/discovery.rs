@@ -61,7 +61,7 @@ const LONGEST: Duration = Duration::from_secs(30 * 60);
 
 /// `POST /discovery`
 pub fn begin(call: &mut Call) -> Handled {
-    call.allow(&[])?;
+    call.allow(&["timeout"])?;
     let wanted: Wanted = call.body()?;
     let range = Range::parse(&wanted.range).map_err(|error| wrong("range", format!("{error}.")))?;
     let ports = distinct(wanted.ports);

@@ -15,7 +15,7 @@ use crate::device::{DeviceError, Reached, Session};
 use crate::http::call::{Call, Handled, Outcome};
 use crate::http::problem::Problem;
 use crate::http::reply::{Reply, json as as_json};
-use crate::http::response::{Answer, Location};
+use crate::http::response::{Answer, ContentType, Location};
 use crate::operations::{Ending, Opened, Shown, Ticket};
 use crate::registry::{Between, Refusal, Terms};
 use crate::store::StoreError;
@@ -160,7 +160,7 @@ where
     let spare = new.clone();
     operations.begin(new, deadline, move |opened| match opened {
         Ok(Opened::New(ticket)) => go(ticket, gateway, reply),
-        Ok(Opened::Earlier(earlier)) => reply.send(replayed(&earlier)),
+        Ok(Opened::Earlier(earlier)) => reply.send(replayed(&earlier, waits)),
         Ok(Opened::KeyTaken(id)) => reply.send(key_taken(id).answer()),
         Err(error) if waits && spare.idempotency_key.is_none() && !matches!(error, StoreError::Closed) => {
             log::error!("{kind} is done without a note of it: {error}");
@@ -227,23 +227,28 @@ pub fn accepted(shown: &Shown) -> Answer {
     Answer { location, ..as_json(202, &view(shown)) }
 }
 
-/// The answer for whoever asks for the same once more.
-fn replayed(earlier: &Shown) -> Answer {
+/// The answer for whoever asks for the same once more: what the first request came to or, for what is not waited
+/// for, how far it is.
+fn replayed(earlier: &Shown, waits: bool) -> Answer {
     let operation = &earlier.operation;
-    let bytes = |text: &Option<String>| text.clone().unwrap_or_else(|| "{}".to_owned()).into_bytes();
     let answer = match operation.state {
-        State::Done => Answer::json(200, bytes(&operation.result)),
-        State::Queued | State::Running => accepted(earlier),
+        _ if !waits => accepted(earlier),
+        State::Queued | State::Running => still_running(operation.id).answer(),
+        State::Done => Answer::json(200, operation.result.clone().unwrap_or_default()),
         State::Failed | State::OutcomeUnknown | State::Cancelled => {
             match problem_of(operation.problem.as_deref()) {
-                Some((status, text)) => {
-                    Answer::bytes(status, crate::http::response::ContentType::ProblemJson, text)
-                }
-                None => as_json(200, &view(earlier)),
+                Some((status, text)) => Answer::bytes(status, ContentType::ProblemJson, text),
+                None => Answer::internal(),
             }
         }
     };
     Answer { replayed: true, ..answer }
+}
+
+fn still_running(id: u64) -> Problem {
+    let detail =
+        format!("The first request with this Idempotency-Key is still being carried out, as operation {id}.");
+    Problem::new(409, "operation_running", detail).with("operation_id", id)
 }
 
 fn problem_of(text: Option<&str>) -> Option<(u16, String)> {

@@ -37,14 +37,21 @@ pub struct Create {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
+    #[serde(default, deserialize_with = "given")]
     name: Option<Name>,
+    #[serde(default, deserialize_with = "given")]
     ip_address: Option<Address>,
+    #[serde(default, deserialize_with = "given")]
     port: Option<NonZeroU16>,
+    #[serde(default, deserialize_with = "given")]
     comm_key: Option<Key>,
+    #[serde(default, deserialize_with = "given")]
     transport: Option<TransportChoice>,
+    #[serde(default, deserialize_with = "given")]
     mode: Option<SessionMode>,
     #[serde(default, deserialize_with = "given")]
     timezone: Option<Option<Zone>>,
+    #[serde(default, deserialize_with = "given")]
     enabled: Option<bool>,
 }
 
@@ -125,7 +132,7 @@ impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let name = text.trim();
-        let fits = (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+        let fits = (1..=100).contains(&name.chars().count()) && !text.chars().any(char::is_control);
         if fits {
             Ok(Self(name.to_owned()))
         } else {
@@ -215,5 +222,9 @@ mod tests {
         assert_eq!(zone(r#"{"timezone":"Asia/Baghdad"}"#), Some(Some("Asia/Baghdad".into())));
         assert!(serde_json::from_str::<Change>(r#"{"timezone":"Mars/Olympus"}"#).is_err());
         assert!(serde_json::from_str::<Change>("{}").unwrap().into_patch().is_err());
+        for nothing in ["name", "ip_address", "port", "transport", "mode", "enabled"] {
+            let body = format!(r#"{{"{nothing}":null,"timezone":null}}"#);
+            assert!(serde_json::from_str::<Change>(&body).is_err(), "{body}: what null means is not known");
+        }
     }
 }

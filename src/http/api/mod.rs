@@ -8,6 +8,7 @@ pub mod clear;
 pub mod collection;
 pub mod completeness;
 pub mod connections;
+pub mod description;
 pub mod device_settings;
 pub mod devices;
 pub mod discovery;

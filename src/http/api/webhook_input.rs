@@ -35,15 +35,22 @@ pub struct Create {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
+    #[serde(default, deserialize_with = "given")]
     name: Option<Name>,
+    #[serde(default, deserialize_with = "given")]
     url: Option<Receiver>,
+    #[serde(default, deserialize_with = "given")]
     events: Option<Events>,
+    #[serde(default, deserialize_with = "given")]
     devices: Option<List<DeviceId>>,
+    #[serde(default, deserialize_with = "given")]
     users: Option<List<UserId>>,
     /// `null` for a new one.
     #[serde(default, deserialize_with = "given")]
     secret: Option<Option<Key>>,
+    #[serde(default, deserialize_with = "given")]
     batch: Option<Batch>,
+    #[serde(default, deserialize_with = "given")]
     enabled: Option<bool>,
 }
 

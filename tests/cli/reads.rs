@@ -5,6 +5,8 @@ use zkgate::simulator::{Config, DeviceHandle, Profile};
 use zkgate::wire::record::punch::Punch;
 
 use crate::program::{Program, values};
+use zkgate::wire::record::user::TimeZones;
+
 use crate::site::{device, peopled};
 use crate::{everywhere, set};
 
@@ -16,6 +18,10 @@ fn expected_users(device: &DeviceHandle) -> Vec<Value> {
             "privilege": user.privilege.name(), "privilege_code": user.privilege.0,
             "enabled": !user.privilege.is_disabled(), "card_number": user.card_number, "group": user.group,
             "has_password": !user.password.expose().is_empty(),
+            "time_zones": match user.time_zones {
+                TimeZones::Set(bits) => json!({ "set": bits }),
+                TimeZones::List { flag, zones } => json!({ "flag": flag, "zones": zones }),
+            },
         })
     });
     shown.collect()

@@ -206,7 +206,7 @@ fn paths_methods_and_devices_that_do_not_exist_are_told_apart() {
     for (method, path, allow) in [
         ("DELETE", "/devices", "GET, HEAD, POST"),
         ("POST", "/devices/1", "GET, HEAD, PATCH, DELETE"),
-        ("POST", "/devices/1/users", "GET, HEAD"),
+        ("POST", "/devices/1/attendance", "GET, HEAD"),
         ("PATCH", "/devices/1/time", "GET, HEAD, PUT"),
         ("GET", "/devices/1/restart", "POST"),
         ("GET", "/connections/disconnect-all", "POST"),

@@ -10,6 +10,7 @@ pub mod api;
 pub mod call;
 pub mod device_settings;
 pub mod engine;
+pub mod follow;
 pub mod followers;
 pub mod gateway;
 mod note;

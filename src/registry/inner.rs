@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex};
 
 use super::core::{Core, Effect};
 use super::error::Refusal;
@@ -43,7 +43,8 @@ pub(super) struct Inner {
     pub(super) notices: Mutex<Notices>,
     pub(super) next_notice: AtomicU64,
     pub(super) recorder: Recorder,
-    pub(super) listener: OnceLock<Arc<dyn Listener>>,
+    /// guards: who is told what happens unasked
+    pub(super) listeners: Mutex<Vec<Arc<dyn Listener>>>,
     /// The devices that are down.
     pub(super) outages: Series<DeviceId>,
     pub(super) ended: AtomicBool,

@@ -9,6 +9,7 @@
 //! drop 3 rst                        its connections are reset; `fin`: closed in order
 //! punch 3 1001 0 1                  user id, punch state (0 if not given), verify mode (1 if not given)
 //! punch-many 3 500                  so many people punch at once
+//! event 3 512 35000000              it tells an event: code, and bytes in hexadecimal (none if not given)
 //! wrap 3 20                         the 20 oldest records of its log give way
 //! capacity 3 1000 10                its log holds 1000 records; when full, the 10 oldest (1) give way
 //! clear-log 3                       somebody clears its log in its menu
@@ -232,6 +233,12 @@ fn carry_out(line: &str, devices: &[DeviceHandle]) -> Result<Value, String> {
             let count = count(word("a number of punches")?)?;
             Ok(chosen(target, devices)?.iter().map(|device| device.punch_many(count)).sum::<usize>().into())
         }
+        "event" => {
+            let code = word("a code such as 512")?.parse().map_err(|_| "codes are 1 to 65535")?;
+            let payload = words.next().map_or_else(|| Ok(Vec::new()), hexadecimal)?;
+            one(target, devices)?.tell(code, &payload);
+            Ok(done)
+        }
         "wrap" => {
             let records = count(word("a number of records")?)?;
             chosen(target, devices)?.iter().for_each(|device| device.wrap(records));
@@ -276,8 +283,8 @@ fn carry_out(line: &str, devices: &[DeviceHandle]) -> Result<Value, String> {
         "users" => Ok(one(target, devices)?.users().iter().map(user).collect()),
         "punches" => Ok(one(target, devices)?.punches().iter().map(punch).collect()),
         _ => Err(
-            "the orders are devices, fault, clear, reboot, drop, punch, punch-many, wrap, capacity, clear-log, \
-             damage, serial, clock, finger, counters, users, punches, faults"
+            "the orders are devices, fault, clear, reboot, drop, punch, punch-many, event, wrap, capacity, \
+             clear-log, damage, serial, clock, finger, counters, users, punches, faults"
                 .to_owned(),
         ),
     }

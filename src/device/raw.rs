@@ -58,7 +58,8 @@ impl RawCommand {
             | Command::TEMPLATE_RRQ
             | Command::SAVE_USERTEMPS
             | Command::CHECKSUM_BUFFER
-            | Command(1500..=1504) => Err(NotRaw::Transfer(command)),
+            // Pictures of fingers and of people, and a template to compare with: data of bodies, in transfers.
+            | Command(1009 | 1011 | 1012 | 1500..=1504) => Err(NotRaw::Transfer(command)),
             Command(2000..=2999 | 65_531..) => Err(NotRaw::Answer(command)),
             Command::DISABLEDEVICE => Err(NotRaw::Disables(command)),
             _ if payload.len() > Self::PAYLOAD_CEILING => Err(NotRaw::TooLong),
@@ -105,7 +106,7 @@ mod tests {
         for code in [1000, 1001, 1102] {
             assert_eq!(refusal(code), Some(NotRaw::Session(Command(code))));
         }
-        for code in [7, 9, 13, 34, 87, 88, 110, 119, 1500, 1501, 1502, 1503, 1504] {
+        for code in [7, 9, 13, 34, 87, 88, 110, 119, 1009, 1011, 1012, 1500, 1501, 1502, 1503, 1504] {
             assert_eq!(refusal(code), Some(NotRaw::Transfer(Command(code))));
         }
         for code in [2000, 2005, 65_535] {

@@ -234,7 +234,8 @@ fn carry_out(line: &str, devices: &[DeviceHandle]) -> Result<Value, String> {
             Ok(chosen(target, devices)?.iter().map(|device| device.punch_many(count)).sum::<usize>().into())
         }
         "event" => {
-            let code = word("a code such as 512")?.parse().map_err(|_| "codes are 1 to 65535")?;
+            let code = word("a code such as 512")?.parse::<u16>().ok().filter(|code| *code > 0);
+            let code = code.ok_or("codes are 1 to 65535")?;
             let payload = words.next().map_or_else(|| Ok(Vec::new()), hexadecimal)?;
             one(target, devices)?.tell(code, &payload);
             Ok(done)
@@ -377,6 +378,7 @@ mod tests {
         assert_eq!(ask("punches 2")["ok"][0]["punch_state"], 1);
         assert_eq!(ask("users 1")["ok"].as_array().unwrap().len(), 3);
         assert_eq!(ask("punch-many 2 30"), json!({ "ok": 30 }));
+        assert_eq!(ask("event 2 512 35000000"), json!({ "ok": true }));
         for order in ["wrap 2 20", "capacity 2 10 2", "damage 2 1 ffff", "damage 2 10", "serial 2 X9"] {
             assert_eq!(ask(order), json!({ "ok": true }), "{order}");
         }
@@ -395,6 +397,9 @@ mod tests {
             ("reboot 1 soon", "a time looks like 5s or 200ms"),
             ("clock 1 2026-02-30T00:00:00", "a time looks like"),
             ("punch 1 1001 900", "states and modes"),
+            ("event 1", "a code such as 512"),
+            ("event 1 70000", "codes are 1 to 65535"),
+            ("event 1 512 3", "pairs of hexadecimal digits"),
             ("wrap 1 many", "a number of records is 0 to"),
             ("damage 1 1", "the log has no such record"),
             ("damage 1 0", "the log has no such record"),

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
-use zkgate::simulator::Profile;
+use zkgate::simulator::{Config, Fault, How, Profile, Simulator};
 use zkgate::wire::record::UserId;
 
 use crate::service::{Service, Setup};
@@ -125,12 +125,27 @@ fn whatever_a_device_tells_is_told_on_and_punches_go_to_the_journal() {
 }
 
 #[test]
+fn a_device_that_refuses_to_tell_so_much_still_tells_punches() {
+    let service = Setup::collecting().start();
+    let config =
+        Config { users: 1, faults: vec![Fault::parse("reject@500*1").unwrap()], ..Config::default() };
+    let simulator = Simulator::start(config).unwrap();
+    let device = &simulator.devices()[0];
+    let id = service.add_up(device);
+    listens(&service, &id);
+    assert_eq!(device.counters().command(500), 2, "it was asked for less");
+    device.punch(UserId::new(b"1001").unwrap(), 0, 1).unwrap();
+    let rows = service.until("/punches", |shown| !shown["data"].as_array().unwrap().is_empty());
+    assert_eq!(rows["data"][0]["source"], "live", "{rows}");
+}
+
+#[test]
 fn devices_that_come_and_go_are_told_also_without_collecting() {
     let (service, case) = one(0);
     let mut stream = Stream::open(&service, &format!("/events/stream?device={}", case.id), "");
     service.until("/events", |shown| shown["data"][0]["event"] == "device_up");
-    case.device.set_fault(zkgate::simulator::Fault::parse("refuse").unwrap());
-    case.device.drop_connections(zkgate::simulator::How::Rst);
+    case.device.set_fault(Fault::parse("refuse").unwrap());
+    case.device.drop_connections(How::Rst);
     let (word, data) = stream.event();
     assert_eq!(word, "device_down", "{data}");
     assert!(data["cause"].is_string(), "{data}");

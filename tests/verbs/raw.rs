@@ -74,7 +74,7 @@ fn what_would_put_the_session_out_of_step_is_refused() {
     let before = sum();
     for (reason, codes) in [
         ("session", &[1000, 1001, 1102][..]),
-        ("transfer", &[7, 9, 13, 34, 87, 88, 110, 119, 1500, 1501, 1502, 1503, 1504]),
+        ("transfer", &[7, 9, 13, 34, 87, 88, 110, 119, 1009, 1011, 1012, 1500, 1501, 1502, 1503, 1504]),
         ("answer", &[2000, 2001, 2005, 65_535]),
         ("disables", &[1003]),
     ] {

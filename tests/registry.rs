@@ -559,7 +559,7 @@ fn a_listener_hears_of_every_session_and_who_answered() {
         fn opened(&self, id: &DeviceId, serial_number: Option<&str>) {
             self.0.lock().unwrap().push((id.clone(), serial_number.map(str::to_owned)));
         }
-        fn events(&self, _: &DeviceId, _: Option<&str>, _: Vec<Event>, _: u64) {}
+        fn events(&self, _: &DeviceId, _: Option<&str>, _: &[Event], _: u64) {}
     }
     let site = Site::of(Config::default());
     site.all_up();

@@ -34,8 +34,9 @@ use crate::http::workers;
 use crate::journal::Collector;
 use crate::operations::Operations;
 use crate::ops::limits::{FixedNumbers, allow_open_files};
-use crate::registry::Registry;
+use crate::registry::recent::RecentEvents;
 use crate::registry::trace::Tracer;
+use crate::registry::{Listener, Registry};
 use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
 use crate::store::journal::Journal;
 use crate::store::ledger::{Book, Ledger};
@@ -147,7 +148,9 @@ impl App {
         )?;
         registry.trace_with(Tracer::start(settings.state_dir.join("traces"), Arc::clone(&clock))?);
         let configured = Arc::clone(&registry);
-        // Before there is a device that it could miss.
+        // Before there is a device that they could miss.
+        let recent = RecentEvents::new(Arc::clone(&clock));
+        registry.listen(Arc::clone(&recent) as Arc<dyn Listener>);
         let collector = Collector::start(
             Arc::clone(&registry),
             Arc::clone(&store),
@@ -164,6 +167,7 @@ impl App {
         let discovery = Discovery::new(Arc::clone(&registry));
         let gateway = Arc::new(Gateway {
             registry,
+            recent,
             store,
             journal,
             collector,
@@ -275,6 +279,7 @@ impl App {
         }
         // Nothing more will come; whoever follows or waits would keep the acceptor from ending.
         self.gateway.journal.feed().close();
+        self.gateway.recent.close();
         self.gateway.deliveries.stop(deadline);
         self.acceptor.stop(deadline);
         self.engine.stop();

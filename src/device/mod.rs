@@ -19,6 +19,7 @@ pub mod messages;
 pub mod options;
 pub mod power;
 pub mod punches;
+pub mod raw;
 pub mod screen;
 pub mod session;
 pub mod templates;

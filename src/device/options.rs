@@ -87,6 +87,27 @@ pub const WRITABLE: &[(&str, Kind)] = &[
     ("DtFmt", Kind::Number(0, 9)),
 ];
 
+/// The most letters of an option's name.
+pub const NAME_CEILING: usize = 40;
+/// The options by which a device is reached: with a wrong value nobody but somebody at its keypad finds it again.
+const WAYS_TO_IT: [&str; 4] = ["IPAddress", "NetMask", "GATEIPAddress", "HiSpeedNet"];
+/// Parts of the names of options that are secrets: comm keys, passwords, keys of other services.
+const SECRETS: [&str; 6] = ["comkey", "password", "passwd", "pwd", "secret", "token"];
+
+/// Whether an option can have such a name: letters, digits, `~`, `_`, `-` and `.`.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"~_-.".contains(&byte);
+    (1..=NAME_CEILING).contains(&name.len()) && name.bytes().all(known)
+}
+
+/// Whether the option of this name is a secret, which is asked of no device: told by its name, rather one too many.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with("key") || SECRETS.iter().any(|part| name.contains(part))
+}
+
 /// The important options of a device; what it lacks, or says in a way that makes no sense, is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -160,6 +181,12 @@ impl Setting {
         } else {
             Err(SettingError::Value { name, kind })
         }
+    }
+
+    /// Whether the device may be out of reach once it is effective.
+    #[must_use]
+    pub fn may_cut_off(&self) -> bool {
+        WAYS_TO_IT.contains(&self.name)
     }
 
     /// The option's name.
@@ -260,8 +287,32 @@ mod tests {
         ] {
             assert!(matches!(Setting::new(name, value), Err(SettingError::Value { .. })), "{name}={value}");
         }
+        assert!(Setting::new("NetMask", "255.255.0.0").unwrap().may_cut_off());
+        assert!(!Setting::new("VOLUME", "5").unwrap().may_cut_off());
         for name in ["~SerialNumber", "COMKey", "MAC", "VOLUME=5\0X", ""] {
             assert!(matches!(Setting::new(name, "1"), Err(SettingError::Unknown { .. })), "{name}");
         }
+    }
+
+    #[test]
+    fn a_name_is_checked_and_a_secret_is_told_by_it() {
+        for (name, is) in [("~SerialNumber", true), ("a", true), ("", false), ("a=b", false), ("a\0", false)]
+        {
+            assert_eq!(is_name(name), is, "{name:?}");
+        }
+        assert!(is_name(&"n".repeat(NAME_CEILING)) && !is_name(&"n".repeat(NAME_CEILING + 1)));
+        for (name, is) in [
+            ("COMKey", true),
+            ("~ComKey", true),
+            ("WifiPassword", true),
+            ("AdminPWD", true),
+            ("PushToken", true),
+            ("CommonKey", true),
+            ("VOLUME", false),
+            ("KeyPadBeep", false),
+        ] {
+            assert_eq!(is_secret(name), is, "{name}");
+        }
+        assert!(WRITABLE.iter().all(|(name, _)| is_name(name) && !is_secret(name)));
     }
 }

@@ -166,13 +166,18 @@ impl Session {
 
     /// A command with an effect: said once, and only on a connection on which nothing but events has come.
     pub(super) fn effect(&mut self, request: Request, deadline: Deadline) -> Result<(), DeviceError> {
+        let asked = request.command;
+        let exchange = Exchange::effect(request, Phase::Reply, &self.manners());
+        let reply = self.said_once(exchange, deadline)?;
+        Self::accepted(asked, &reply)
+    }
+
+    /// The same with whatever answer.
+    pub(super) fn said_once(&mut self, exchange: Exchange, deadline: Deadline) -> Result<Reply, DeviceError> {
         if !self.link.socket().is_quiet() {
             self.catch_up()?;
         }
-        let asked = request.command;
-        let exchange = Exchange::effect(request, Phase::Reply, &self.manners());
-        let reply = self.link.converse(exchange, deadline)?;
-        Self::accepted(asked, &reply)
+        self.link.converse(exchange, deadline)
     }
 
     /// Makes a change effective, as some firmware wants it. Nothing that happens to this undoes the change; but a

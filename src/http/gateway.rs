@@ -14,6 +14,7 @@ use crate::discovery::Discovery;
 use crate::journal::Collector;
 use crate::operations::Operations;
 use crate::registry::Registry;
+use crate::registry::recent::RecentEvents;
 use crate::store::Store;
 use crate::store::journal::Journal;
 
@@ -24,6 +25,8 @@ pub type HealthView = Box<dyn Fn() -> (u16, Vec<u8>) + Send + Sync>;
 pub struct Gateway {
     /// The devices' sessions.
     pub registry: Arc<Registry>,
+    /// What happened at the devices lately, besides punches.
+    pub recent: Arc<RecentEvents>,
     /// The devices' records.
     pub store: Arc<Store>,
     /// Every punch.

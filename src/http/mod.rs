@@ -11,6 +11,7 @@ pub mod call;
 pub mod codes;
 pub mod device_settings;
 pub mod engine;
+pub mod follow;
 pub mod followers;
 pub mod gateway;
 mod note;

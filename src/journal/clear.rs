@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::collector::Collector;
 use super::decode::Decoder;
+use super::errand::listen;
 use super::reading::{Effort, End, Place, Reading, Report};
+use super::status::Live;
 use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
@@ -21,7 +23,6 @@ use crate::store::StoreError;
 use crate::store::journal::placing::LogOutcome;
 use crate::store::journal::{Cursor, LogBatch};
 use crate::wire::clock_word::ClockWord;
-use crate::wire::event::ATTLOG;
 
 /// What a dry run found, and what a clearing needs to be confirmed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,12 +285,8 @@ impl Clearing {
         deadline: Deadline,
         between: &mut Between<'_>,
     ) -> Result<Cleared, DeviceError> {
-        if session.registered_events() != Some(u32::from(ATTLOG)) {
-            match session.register_events(u32::from(ATTLOG), deadline) {
-                Ok(()) => {}
-                Err(error) if error.keeps_session() => return Ok(Cleared::Refused(Unsafe::NoLiveEvents)),
-                Err(error) => return Err(error),
-            }
+        if listen(session, deadline)? != Live::On {
+            return Ok(Cleared::Refused(Unsafe::NoLiveEvents));
         }
         let mut done = None;
         let (result, left) = session.while_disabled(deadline, |session| {

@@ -278,7 +278,13 @@ impl Listener for Collector {
         self.tell(Told::Opened(id.clone(), serial_number.map(str::to_owned)));
     }
 
-    fn events(&self, id: &DeviceId, serial_number: Option<&str>, events: Vec<Event>, lost: u64) {
+    fn events(&self, id: &DeviceId, serial_number: Option<&str>, events: &[Event], lost: u64) {
+        // Whatever else a device tells is nothing to the journal.
+        let punch = |event: &&Event| matches!(event, Event::Punch { .. } | Event::Unreadable { .. });
+        let events: Vec<Event> = events.iter().filter(punch).cloned().collect();
+        if events.is_empty() && lost == 0 {
+            return;
+        }
         let room = self.events.load(Ordering::Relaxed) + events.len() <= EVENTS_CEILING;
         let (events, lost) = if room { (events, lost) } else { (Vec::new(), lost + events.len() as u64) };
         self.events.fetch_add(events.len(), Ordering::Relaxed);

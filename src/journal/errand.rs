@@ -12,7 +12,7 @@ use super::status::Live;
 use crate::base::deadline::Deadline;
 use crate::device::{DeviceError, Session};
 use crate::registry::Between;
-use crate::wire::event::ATTLOG;
+use crate::wire::event::{ALARM, ATTLOG, BUTTON, ENROLL_FINGER, ENROLL_USER, UNLOCK, VERIFY};
 use crate::wire::record::punch::PunchLayout;
 
 /// What is to be done.
@@ -105,17 +105,24 @@ impl Errand {
     }
 }
 
-/// Has the device tell of punches, once per session.
-fn listen(session: &mut Session, deadline: Deadline) -> Result<Live, DeviceError> {
-    let mask = u32::from(ATTLOG);
-    if session.registered_events() == Some(mask) {
+/// What devices are asked to tell besides punches: doors, keys, alarms, who was verified or enrolled. Each finger that
+/// is placed and how well is nothing to anybody but an enrolment, which asks for it itself.
+const BESIDES: u16 = ENROLL_USER | ENROLL_FINGER | BUTTON | UNLOCK | VERIFY | ALARM;
+
+/// Has the device tell of punches and of what else it can tell, once per session. One that refuses to tell so much
+/// tells punches.
+pub(super) fn listen(session: &mut Session, deadline: Deadline) -> Result<Live, DeviceError> {
+    if session.registered_events().is_some_and(|mask| mask & u32::from(ATTLOG) != 0) {
         return Ok(Live::On);
     }
-    match session.register_events(mask, deadline) {
-        Ok(()) => Ok(Live::On),
-        Err(error) if error.keeps_session() => Ok(Live::Refused),
-        Err(error) => Err(error),
+    for mask in [ATTLOG | BESIDES, ATTLOG] {
+        match session.register_events(mask.into(), deadline) {
+            Ok(()) => return Ok(Live::On),
+            Err(error) if error.keeps_session() => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(Live::Refused)
 }
 
 /// Has the device tell nothing any more, if this session asked it to.

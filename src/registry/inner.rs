@@ -45,10 +45,11 @@ pub(super) struct Inner {
     pub(super) notices: Mutex<Notices>,
     pub(super) next_notice: AtomicU64,
     pub(super) recorder: Recorder,
-    pub(super) listener: OnceLock<Arc<dyn Listener>>,
     pub(super) tracer: OnceLock<Arc<Tracer>>,
     /// guards: where the sessions of each device can be heard
     pub(super) taps: Mutex<HashMap<DeviceId, Tap>>,
+    /// guards: who is told what happens unasked
+    pub(super) listeners: Mutex<Vec<Arc<dyn Listener>>>,
     /// The devices that are down.
     pub(super) outages: Series<DeviceId>,
     pub(super) ended: AtomicBool,

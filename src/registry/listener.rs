@@ -1,7 +1,10 @@
 //! Who is told what devices do unasked.
 
+use std::sync::Arc;
+
 use super::inner::Inner;
 use crate::base::ids::DeviceId;
+use crate::base::lock::lock;
 use crate::base::threads::contained;
 use crate::device::Session;
 use crate::wire::event::Event;
@@ -13,13 +16,26 @@ pub trait Listener: Send + Sync {
     fn opened(&self, id: &DeviceId, serial_number: Option<&str>);
 
     /// Events came, oldest first; `lost` more had to give way.
-    fn events(&self, id: &DeviceId, serial_number: Option<&str>, events: Vec<Event>, lost: u64);
+    fn events(&self, id: &DeviceId, serial_number: Option<&str>, events: &[Event], lost: u64);
+
+    /// A device came up; or went down, for the reason with this code if one is known.
+    fn changed(&self, _id: &DeviceId, _up: bool, _cause: Option<&'static str>) {}
 }
 
 impl Inner {
     pub(super) fn tell_opened(&self, id: &DeviceId, serial_number: Option<&str>) {
-        if let Some(listener) = self.listener.get() {
-            contained("a listener of the registry", || listener.opened(id, serial_number));
+        self.tell_each(|listener| listener.opened(id, serial_number));
+    }
+
+    pub(super) fn tell_changed(&self, id: &DeviceId, up: bool, cause: Option<&'static str>) {
+        self.tell_each(|listener| listener.changed(id, up, cause));
+    }
+
+    /// Each hears it, whatever becomes of another one.
+    fn tell_each(&self, tell: impl Fn(&dyn Listener)) {
+        let listeners: Vec<Arc<dyn Listener>> = lock(&self.listeners).clone();
+        for listener in listeners {
+            contained("a listener of the registry", || tell(&*listener));
         }
     }
 
@@ -31,11 +47,7 @@ impl Inner {
         }
         let is_punch = |event: &&Event| matches!(event, Event::Punch { .. } | Event::Unreadable { .. });
         let punches = events.iter().filter(is_punch).count() as u64 + lost;
-        if let Some(listener) = self.listener.get() {
-            contained("a listener of the registry", || {
-                listener.events(id, session.serial_number(), events, lost);
-            });
-        }
+        self.tell_each(|listener| listener.events(id, session.serial_number(), &events, lost));
         punches
     }
 }

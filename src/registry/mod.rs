@@ -18,6 +18,7 @@ pub mod listener;
 mod observe;
 pub mod outage;
 pub mod queue;
+pub mod recent;
 pub mod settings;
 pub mod shell;
 pub mod slot;

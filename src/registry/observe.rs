@@ -16,6 +16,8 @@ impl Inner {
     pub(super) fn observe(&self, id: &DeviceId, up: bool) {
         let Some(status) = lock(&self.core).status(id) else { return };
         self.say(id, up, &status);
+        let cause = status.last_error.as_ref().filter(|_| !up).map(|error| error.code);
+        self.tell_changed(id, up, cause);
         let seen = status.heard.map(|heard| wall_of(heard, &*self.clock));
         let transport_used = status.transport.filter(|_| up).map(|carrier| match carrier {
             Carrier::Tcp => TransportChoice::Tcp,

@@ -62,9 +62,9 @@ impl Registry {
             notices: Mutex::default(),
             next_notice: AtomicU64::new(0),
             recorder,
-            listener: OnceLock::new(),
             tracer: OnceLock::new(),
             taps: Mutex::default(),
+            listeners: Mutex::default(),
             outages: Series::new(),
             ended: AtomicBool::new(false),
         });
@@ -104,12 +104,9 @@ impl Registry {
         self.order(id, terms, Order::Work(Box::new(Call::new(operation, answer))));
     }
 
-    /// Tells this listener from now on what happens unasked: new sessions and events. The first one is told, any
-    /// further one is not.
+    /// Tells this listener, too, from now on what happens unasked: new sessions, events, devices that come and go.
     pub fn listen(&self, listener: Arc<dyn Listener>) {
-        if self.inner.listener.set(listener).is_err() {
-            log::error!("the registry has a listener already");
-        }
+        lock(&self.inner.listeners).push(listener);
     }
 
     /// Asks something of a device and waits for the answer.

@@ -9,6 +9,7 @@
 //! drop 3 rst                        its connections are reset; `fin`: closed in order
 //! punch 3 1001 0 1                  user id, punch state (0 if not given), verify mode (1 if not given)
 //! punch-many 3 500                  so many people punch at once
+//! event 3 512 35000000              it tells an event: code, and bytes in hexadecimal (none if not given)
 //! wrap 3 20                         the 20 oldest records of its log give way
 //! capacity 3 1000 10                its log holds 1000 records; when full, the 10 oldest (1) give way
 //! clear-log 3                       somebody clears its log in its menu
@@ -232,6 +233,13 @@ fn carry_out(line: &str, devices: &[DeviceHandle]) -> Result<Value, String> {
             let count = count(word("a number of punches")?)?;
             Ok(chosen(target, devices)?.iter().map(|device| device.punch_many(count)).sum::<usize>().into())
         }
+        "event" => {
+            let code = word("a code such as 512")?.parse::<u16>().ok().filter(|code| *code > 0);
+            let code = code.ok_or("codes are 1 to 65535")?;
+            let payload = words.next().map_or_else(|| Ok(Vec::new()), hexadecimal)?;
+            one(target, devices)?.tell(code, &payload);
+            Ok(done)
+        }
         "wrap" => {
             let records = count(word("a number of records")?)?;
             chosen(target, devices)?.iter().for_each(|device| device.wrap(records));
@@ -276,8 +284,8 @@ fn carry_out(line: &str, devices: &[DeviceHandle]) -> Result<Value, String> {
         "users" => Ok(one(target, devices)?.users().iter().map(user).collect()),
         "punches" => Ok(one(target, devices)?.punches().iter().map(punch).collect()),
         _ => Err(
-            "the orders are devices, fault, clear, reboot, drop, punch, punch-many, wrap, capacity, clear-log, \
-             damage, serial, clock, finger, counters, users, punches, faults"
+            "the orders are devices, fault, clear, reboot, drop, punch, punch-many, event, wrap, capacity, \
+             clear-log, damage, serial, clock, finger, counters, users, punches, faults"
                 .to_owned(),
         ),
     }
@@ -370,6 +378,7 @@ mod tests {
         assert_eq!(ask("punches 2")["ok"][0]["punch_state"], 1);
         assert_eq!(ask("users 1")["ok"].as_array().unwrap().len(), 3);
         assert_eq!(ask("punch-many 2 30"), json!({ "ok": 30 }));
+        assert_eq!(ask("event 2 512 35000000"), json!({ "ok": true }));
         for order in ["wrap 2 20", "capacity 2 10 2", "damage 2 1 ffff", "damage 2 10", "serial 2 X9"] {
             assert_eq!(ask(order), json!({ "ok": true }), "{order}");
         }
@@ -388,6 +397,9 @@ mod tests {
             ("reboot 1 soon", "a time looks like 5s or 200ms"),
             ("clock 1 2026-02-30T00:00:00", "a time looks like"),
             ("punch 1 1001 900", "states and modes"),
+            ("event 1", "a code such as 512"),
+            ("event 1 70000", "codes are 1 to 65535"),
+            ("event 1 512 3", "pairs of hexadecimal digits"),
             ("wrap 1 many", "a number of records is 0 to"),
             ("damage 1 1", "the log has no such record"),
             ("damage 1 0", "the log has no such record"),

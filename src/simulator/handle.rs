@@ -113,6 +113,12 @@ impl DeviceHandle {
         })
     }
 
+    /// The device tells this event, a code of [`event`](crate::wire::event) with what comes with it, to every session
+    /// that registered for it: somebody presses the exit button, opens its case, or knocks.
+    pub fn tell(&self, code: u16, payload: &[u8]) {
+        self.change(|state, now| state.model.tell(code, payload, Duration::ZERO, now));
+    }
+
     /// The log's oldest records give way, as if it were full.
     pub fn wrap(&self, records: usize) {
         self.change(|state, _| state.model.wrap(records));

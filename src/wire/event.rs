@@ -116,6 +116,12 @@ pub enum Alarm {
 pub const ATTLOG: u16 = 1;
 /// The code for a placed finger.
 pub const FINGER: u16 = 2;
+/// The code for somebody who was put into the user table at the device.
+pub const ENROLL_USER: u16 = 4;
+/// The code for a key that was pressed.
+pub const BUTTON: u16 = 16;
+/// The code for a door that was unlocked; what comes with it is not described.
+pub const UNLOCK: u16 = 32;
 /// The code for the end of an enrolment.
 pub const ENROLL_FINGER: u16 = 8;
 /// The code for an attempt to be verified.

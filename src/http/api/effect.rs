@@ -43,8 +43,28 @@ where
     O: FnMut(&mut Session, Deadline) -> Result<T, DeviceError> + Send + 'static,
     S: FnOnce(T) -> Result<Value, Problem> + Send + 'static,
 {
+    quick_apart(call, act, operation, shape, Value::clone)
+}
+
+/// The same where not everything that the caller is told belongs into the books: `keep` says what does. Whoever asks
+/// again under the same key is told that.
+///
+/// # Errors
+/// Whatever is wrong with the request.
+pub fn quick_apart<T, O, S>(
+    call: &mut Call,
+    act: Act,
+    operation: O,
+    shape: S,
+    keep: fn(&Value) -> Value,
+) -> Handled
+where
+    T: Send + 'static,
+    O: FnMut(&mut Session, Deadline) -> Result<T, DeviceError> + Send + 'static,
+    S: FnOnce(T) -> Result<Value, Problem> + Send + 'static,
+{
     let terms = Terms::effect(act.deadline).brief();
-    waited(call, act, terms, operation, shape)
+    waited(call, act, terms, operation, (shape, keep))
 }
 
 /// Something that reads a table before or after it, whose caller waits for it. Otherwise like [`quick`].
@@ -58,10 +78,16 @@ where
     S: FnOnce(T) -> Result<Value, Problem> + Send + 'static,
 {
     let terms = Terms::effect(act.deadline);
-    waited(call, act, terms, operation, shape)
+    waited(call, act, terms, operation, (shape, Value::clone))
 }
 
-fn waited<T, O, S>(call: &mut Call, act: Act, terms: Terms, operation: O, shape: S) -> Handled
+fn waited<T, O, S>(
+    call: &mut Call,
+    act: Act,
+    terms: Terms,
+    operation: O,
+    (shape, keep): (S, fn(&Value) -> Value),
+) -> Handled
 where
     T: Send + 'static,
     O: FnMut(&mut Session, Deadline) -> Result<T, DeviceError> + Send + 'static,
@@ -79,7 +105,8 @@ where
                 operation(session, deadline)
             },
             move |result| {
-                let (ending, answer) = settled(&ticket, result.map_err(|refusal| (refusal, &whose)), shape);
+                let (ending, answer) =
+                    settled(&ticket, result.map_err(|refusal| (refusal, &whose)), shape, keep);
                 ticket.end(ending);
                 reply.send(answer);
             },
@@ -176,13 +203,14 @@ fn settled<T>(
     ticket: &Ticket,
     result: Result<T, (Refusal, &crate::base::ids::DeviceId)>,
     shape: impl FnOnce(T) -> Result<Value, Problem>,
+    keep: fn(&Value) -> Value,
 ) -> (Ending, Answer) {
     let number = ticket.id();
     let (ending, problem) = match result {
         Ok(value) => match shape(value) {
             Ok(value) => {
                 let value = with_number(value, number);
-                return (Ending::done(value.clone()), as_json(200, &value));
+                return (Ending::done(keep(&value)), as_json(200, &value));
             }
             Err(problem) => {
                 let problem = numbered(problem, number);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::view::show;
 use crate::device::info::Info;
 use crate::http::call::{Call, Handled, Outcome, refused};
+use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
 use crate::registry::Terms;
 use crate::store::device::{Device, Facts, Observation};
@@ -73,8 +74,23 @@ pub(super) struct Context {
     pub(super) device: Arc<Device>,
 }
 
+/// What became of an answer: always a value, or sometimes a problem.
+pub(super) struct Shaped(Result<Value, Problem>);
+
+impl From<Value> for Shaped {
+    fn from(value: Value) -> Self {
+        Self(Ok(value))
+    }
+}
+
+impl From<Result<Value, Problem>> for Shaped {
+    fn from(result: Result<Value, Problem>) -> Self {
+        Self(result)
+    }
+}
+
 /// Asks a device something small and answers with JSON.
-pub(super) fn ask<T, O, S>(call: &mut Call, operation: O, shape: S) -> Handled
+pub(super) fn ask<T, O, R, S>(call: &mut Call, operation: O, shape: S) -> Handled
 where
     T: Send + 'static,
     O: FnMut(
@@ -83,19 +99,52 @@ where
         ) -> Result<T, crate::device::DeviceError>
         + Send
         + 'static,
-    S: FnOnce(&Context, T) -> Value + Send + 'static,
+    R: Into<Shaped>,
+    S: FnOnce(&Context, T) -> R + Send + 'static,
+{
+    let terms = Terms::read(call.deadline()?).brief();
+    ask_on(call, terms, operation, shape)
+}
+
+/// The same for something that reads a table, which must not come between the pieces of another table.
+pub(super) fn ask_thoroughly<T, O, R, S>(call: &mut Call, operation: O, shape: S) -> Handled
+where
+    T: Send + 'static,
+    O: FnMut(
+            &mut crate::device::Session,
+            crate::base::deadline::Deadline,
+        ) -> Result<T, crate::device::DeviceError>
+        + Send
+        + 'static,
+    R: Into<Shaped>,
+    S: FnOnce(&Context, T) -> R + Send + 'static,
+{
+    let terms = Terms::read(call.deadline()?);
+    ask_on(call, terms, operation, shape)
+}
+
+fn ask_on<T, O, R, S>(call: &mut Call, terms: Terms, operation: O, shape: S) -> Handled
+where
+    T: Send + 'static,
+    O: FnMut(
+            &mut crate::device::Session,
+            crate::base::deadline::Deadline,
+        ) -> Result<T, crate::device::DeviceError>
+        + Send
+        + 'static,
+    R: Into<Shaped>,
+    S: FnOnce(&Context, T) -> R + Send + 'static,
 {
     call.allow(&["timeout"])?;
     let device = call.device()?;
-    let terms = Terms::read(call.deadline()?).brief();
     let gateway = Arc::clone(&call.gateway);
     let reply = call.later()?;
     let id = device.id.clone();
     let registry = Arc::clone(&gateway.registry);
     let context = Context { gateway, device };
     registry.submit(&id.clone(), terms, operation, move |result| {
-        let shaped = result.map(|value| as_json(200, &shape(&context, value)));
-        reply.result(shaped.map_err(refused(&id)));
+        let shaped = result.map_err(refused(&id)).and_then(|value| shape(&context, value).into().0);
+        reply.result(shaped.map(|value| as_json(200, &value)));
     });
     Ok(Outcome::Later)
 }

@@ -1,6 +1,7 @@
 //! What the API offers, one file per resource. Handlers parse, ask, and shape the answer; they decide nothing
 //! else.
 
+pub mod access;
 pub mod ask_journal;
 pub mod attendance;
 pub mod audit;
@@ -14,18 +15,25 @@ pub mod devices;
 pub mod discovery;
 pub mod door;
 pub mod effect;
+pub mod events;
 pub mod health;
 pub mod info;
 pub mod input;
 pub mod journal;
+pub mod messages;
 pub mod operations;
+pub mod options;
+pub mod person_access;
 pub mod power;
 pub mod punches;
+pub mod raw;
 mod rows;
+pub mod screen;
 pub mod testing;
 pub mod time;
 pub mod tokens;
 pub mod traces;
+pub mod upkeep;
 mod user_input;
 mod user_problem;
 mod user_view;

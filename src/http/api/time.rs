@@ -37,7 +37,7 @@ pub fn set(call: &mut Call) -> Handled {
     let body: SetTime = call.body()?;
     let device = call.device()?;
     let zone = zone_of(device.timezone.as_deref());
-    let chosen = body.time.as_deref().map(parse).transpose()?;
+    let chosen = body.time.as_deref().map(|text| parse(text, "time")).transpose()?;
     let terms = Terms::effect(call.deadline()?).brief();
     let gateway = Arc::clone(&call.gateway);
     let reply = call.later()?;
@@ -70,10 +70,12 @@ fn shown(word: ClockWord, timezone: Option<&str>, wall: SystemTime) -> Value {
     })
 }
 
-fn parse(text: &str) -> Result<PossibleTime, Problem> {
+/// Civil time in a field of the body.
+pub(super) fn parse(text: &str, field: &str) -> Result<PossibleTime, Problem> {
     let wrong = || {
-        let detail =
-            "The field time is civil time of the device between 2000 and 2099, e.g. 2026-07-14T08:00:00.";
+        let detail = format!(
+            "The field {field} is civil time of the device between 2000 and 2099, e.g. 2026-07-14T08:00:00."
+        );
         Problem::bad_request("invalid_body", detail)
     };
     // A zone or an offset would be ignored by the parser, and that would be a wrong time set in silence.
@@ -89,8 +91,8 @@ mod tests {
 
     #[test]
     fn only_civil_time_is_taken() {
-        assert_eq!(parse("2026-07-14T08:00:00").unwrap().to_string(), "2026-07-14T08:00:00");
-        assert_eq!(parse("2026-07-14 08:00:00").unwrap().to_string(), "2026-07-14T08:00:00");
+        assert_eq!(parse("2026-07-14T08:00:00", "time").unwrap().to_string(), "2026-07-14T08:00:00");
+        assert_eq!(parse("2026-07-14 08:00:00", "time").unwrap().to_string(), "2026-07-14T08:00:00");
         for bad in [
             "",
             "now",
@@ -101,7 +103,7 @@ mod tests {
             "2100-01-01T00:00:00",
             "2026-07-14",
         ] {
-            assert!(parse(bad).is_err(), "{bad:?}");
+            assert!(parse(bad, "time").is_err(), "{bad:?}");
         }
     }
 
@@ -116,7 +118,7 @@ mod tests {
             (body["drift_seconds"].as_i64(), body["timezone"].as_str()),
             (Some(90), Some("Asia/Baghdad"))
         );
-        let months = ClockWord::pack(parse("2024-02-29T00:00:00").unwrap());
+        let months = ClockWord::pack(parse("2024-02-29T00:00:00", "time").unwrap());
         let drift = shown(months, Some("UTC"), wall)["drift_seconds"].as_i64().unwrap();
         assert!((-90_000_000..-70_000_000).contains(&drift), "{drift}: more than a day apart");
         let impossible = shown(ClockWord(744_426_123), None, wall);

@@ -3,19 +3,23 @@
 //! One small file per resource describes its operations and schemas. Tests hold them against the table of routes,
 //! the handlers' parameters, the codes, and the answers of the running service.
 
+mod access;
 mod collection;
 mod connections;
 mod description;
 mod devices;
 mod discovery;
 mod door;
+mod events;
 mod fill;
 mod health;
 mod info;
 mod journal;
 mod kind;
+mod messages;
 mod operation;
 mod operations;
+mod options;
 mod page;
 mod power;
 mod problems;
@@ -55,6 +59,10 @@ const RESOURCES: &[fn(&mut Document)] = &[
     journal::describe,
     webhooks::describe,
     power::describe,
+    options::describe,
+    access::describe,
+    messages::describe,
+    events::describe,
     operations::describe,
     tokens::describe,
     traces::describe,
@@ -230,6 +238,8 @@ fn problem() -> Value {
         ("missing?", count(), "how many records of a log are not in the journal"),
         ("operation_id?", count(), "the operation that came of the request, or that has the key"),
         ("scope?", word(&["read", "operate", "admin", "biometric"]), "what the token lacks"),
+        ("writable?", super::openapi::schema::list(&text()), "which options can be set"),
+        ("reason?", text(), "why a command is not sent as it is"),
         ("row?", text(), "which row of the request is wrong, such as `upsert[3]`"),
         ("fields?", super::openapi::schema::list(&text()), "what the device keeps otherwise"),
         ("log?", named("Inspection"), "what was found in the log"),

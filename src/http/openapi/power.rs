@@ -23,6 +23,13 @@ pub(super) fn describe(doc: &mut Document) {
         .no_body()
         .answers(200, "It restarts.", "Restarted", json!({ "restarted": true, "operation_id": 7 }))
         .fails(&[SESSION, ANSWER, EFFECT, NOTED]);
+    doc.schema("SwitchedOff", object([("off", only(true), ""), ("operation_id?", count(), "")]));
+    doc.post("/api/v1/devices/{id}/power-off", "powerOff", "Switch a device off")
+        .tells("Only somebody who stands before it switches it on again.")
+        .takes([timeout(SECONDS), key()])
+        .body_or_none("Confirm", json!({ "confirm": true }))
+        .answers(200, "It is off.", "SwitchedOff", json!({ "off": true, "operation_id": 7 }))
+        .fails(&[SESSION, ANSWER, EFFECT, NOTED, &[(409, "confirmation_needed")]]);
     doc.post("/api/v1/devices/{id}/test-voice", "testVoice", "Let a device say something")
         .takes([timeout(SECONDS), key()])
         .body_or_none("Voice", json!({ "index": 10 }))

@@ -9,6 +9,12 @@ type Segment = (&'static str, &'static str, fn() -> Value, &'static str, &'stati
 
 /// The first row with the name whose path begins the one asked for is the one that counts.
 const SEGMENTS: &[Segment] = &[
+    ("/api/v1/devices/{id}/options/{name}", "name", option, "the option's name", "VOLUME"),
+    ("/api/v1/devices/{id}/access/groups", "n", || between(1, 99), "the group's number", "1"),
+    ("/api/v1/devices/{id}/access/time-zones", "n", || between(1, 50), "the time zone's number", "1"),
+    ("/api/v1/devices/{id}/access/combinations", "n", || between(1, 10), "the combination's number", "1"),
+    ("/api/v1/devices/{id}/screen", "n", || between(0, 63), "the line's number", "1"),
+    ("/api/v1/devices/{id}", "n", || between(1, 65535), "the message's number", "1"),
     ("/api/v1/devices/{id}", "id", device_id, "the device's `id`", "1"),
     ("/api/v1/devices/{id}", "user_id", user_id, "the person's `user_id`", "1001"),
     ("/api/v1/operations/{id}", "id", number, "the operation's `id`", "1"),
@@ -24,6 +30,10 @@ fn number() -> Value {
 
 fn user_id() -> Value {
     json!({ "type": "string", "pattern": "^[!-~]{1,24}$" })
+}
+
+fn option() -> Value {
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9~_.-]{1,40}$" })
 }
 
 fn trace() -> Value {

@@ -27,7 +27,7 @@ pub(super) fn after(call: &Call) -> Result<u64, Problem> {
 /// `device`, `user_id`, `from` and `to`.
 pub(super) fn filter(call: &Call) -> Result<Filter, Problem> {
     Ok(Filter {
-        devices: list(call, "device", "device ids are needed", DeviceId::parse)?,
+        devices: devices(call)?,
         users: list(
             call,
             "user_id",
@@ -37,6 +37,11 @@ pub(super) fn filter(call: &Call) -> Result<Filter, Problem> {
         from: bound(call, "from", Edge::From)?,
         to: bound(call, "to", Edge::To)?,
     })
+}
+
+/// `device`: none for all.
+pub fn devices(call: &Call) -> Result<Vec<DeviceId>, Problem> {
+    list(call, "device", "device ids are needed", DeviceId::parse)
 }
 
 /// A list with commas between its parts.

@@ -1,23 +1,20 @@
 //! Punches as they come: server-sent events.
 //!
-//! Each follower has a thread and a place in the journal of its own and takes rows as fast as its client does, from
-//! memory or, where that does not reach back, from the database. Nothing is kept for it, so a slow one costs nobody
-//! anything; one that does not read at all is cut by the acceptor, and then writing fails here.
+//! Each follower has a place in the journal of its own and takes rows from memory or, where that does not reach back,
+//! from the database. Nothing is kept for it, so a slow one costs nobody anything.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::choice;
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
-use crate::http::call::{Call, Handled, Outcome, invalid};
-use crate::http::followers::HEARTBEAT;
+use crate::http::call::{Call, Handled, Outcome};
+use crate::http::follow::{self, Source};
 use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 use crate::http::reply::Reply;
-use crate::http::responder::AnswerStream;
-use crate::http::response::{Answer, ContentType};
 use crate::store::StoreError;
 use crate::store::journal::feed::Feed;
 use crate::store::journal::json::write_row;
@@ -30,36 +27,24 @@ const FROM_DATABASE: u32 = 500;
 const PAGE_TIME: Duration = Duration::from_secs(10);
 /// How long to wait before it is asked again when it could not answer.
 const PAUSE: Duration = Duration::from_millis(500);
-/// A comment, so that the client sees at once that it is connected, and how soon it may come again.
-const WELCOME: &[u8] = b": zkgate\nretry: 2000\n\n";
 
 /// `GET /punches/stream?after=`
 pub fn stream(call: &mut Call) -> Handled {
     call.allow(&["after", "device", "user_id"])?;
-    let after = begins_after(call)?;
+    let seq = |text: &str| text.parse().ok().filter(|seen| *seen <= choice::SEQ_CEILING);
+    let after = follow::begins_after(call, seq, |call| {
+        call.parameter("after").map(|_| choice::after(call)).transpose()
+    })?;
     let filter = choice::filter(call)?;
     let gateway = Arc::clone(&call.gateway);
     let reply = call.later()?;
     if reply.is_head_only() {
-        reply.send(Answer::bytes(200, ContentType::EventStream, Vec::new()));
+        reply.send(follow::head());
         return Ok(Outcome::Later);
     }
     let shared = Arc::clone(&gateway);
     gateway.followers.follow(reply, move |reply| begin(&shared, reply, after, filter));
     Ok(Outcome::Later)
-}
-
-/// Where it begins: what the client saw last wins over where it began at first. `None` for now.
-fn begins_after(call: &Call) -> Result<Option<u64>, Problem> {
-    let asked = call.parameter("after").map(|_| choice::after(call)).transpose()?;
-    match call.headers().last_event_id.as_deref().map(str::trim) {
-        None | Some("") => Ok(asked),
-        Some(text) => {
-            let seen = text.parse().ok().filter(|seen| *seen <= choice::SEQ_CEILING);
-            let wrong = "it is the number of an event of this stream";
-            seen.map(Some).ok_or_else(|| invalid("Last-Event-ID", wrong))
-        }
-    }
 }
 
 fn begin(gateway: &Gateway, reply: Reply, after: Option<u64>, filter: Filter) {
@@ -68,15 +53,9 @@ fn begin(gateway: &Gateway, reply: Reply, after: Option<u64>, filter: Filter) {
         Ok(after) => after,
         Err(error) => return reply.send(Problem::of_store(&error).answer()),
     };
-    let answer = Answer::bytes(200, ContentType::EventStream, WELCOME);
-    let ended = reply.into_stream(answer).and_then(|out| {
-        let beat_at = clock.now() + HEARTBEAT;
-        let feed = Arc::clone(journal.feed());
-        Follower { journal, feed, clock, filter, after, told: after, beat_at, made: Vec::new(), out }.run()
-    });
-    if let Err(error) = ended {
-        log::debug!("a follower has gone: {error}");
-    }
+    let feed = Arc::clone(journal.feed());
+    let follower = Follower { journal, feed, clock, filter, after, told: after };
+    follow::run(reply, &gateway.clock, follower);
 }
 
 /// Where the journal ends now.
@@ -97,83 +76,63 @@ struct Follower {
     after: u64,
     /// The last number that the client knows.
     told: u64,
-    /// When to show that it is there.
-    beat_at: Instant,
-    /// Bytes made and not sent yet.
-    made: Vec<u8>,
-    out: AnswerStream,
+}
+
+impl Source for Follower {
+    fn is_closed(&self) -> bool {
+        self.feed.is_closed()
+    }
+
+    fn tell(&mut self, until: Instant, made: &mut Vec<u8>) {
+        match self.feed.behind(self.after, FROM_MEMORY) {
+            Some(rows) if rows.is_empty() => {
+                self.feed.wait_beyond(self.after, until, &*self.clock);
+            }
+            Some(rows) => self.add(rows.iter().map(|row| &**row), made),
+            None => self.catch_up(made),
+        }
+    }
+
+    /// With a filter also how far it has looked, so that nobody who comes again has all that looked through once more.
+    fn beat(&mut self, made: &mut Vec<u8>) {
+        if self.told != self.after {
+            self.told = self.after;
+            // Writing to memory does not fail.
+            let _ = writeln!(made, "id: {}", self.told);
+        }
+    }
 }
 
 impl Follower {
-    /// Tells of punches until the client has gone or the journal is closed.
-    fn run(mut self) -> io::Result<()> {
-        while !self.feed.is_closed() {
-            match self.feed.behind(self.after, FROM_MEMORY) {
-                Some(rows) if rows.is_empty() => {
-                    self.feed.wait_beyond(self.after, self.beat_at, &*self.clock);
-                }
-                Some(rows) => self.tell(rows.iter().map(|row| &**row))?,
-                None => self.catch_up()?,
-            }
-            if self.clock.now() >= self.beat_at {
-                self.beat()?;
-            }
-        }
-        self.out.finish()
-    }
-
     /// Takes rows that memory does not hold any more.
-    fn catch_up(&mut self) -> io::Result<()> {
+    fn catch_up(&mut self, made: &mut Vec<u8>) {
         // Every row up to here can be read.
         let head = self.feed.head();
         let query = PageQuery { after: self.after, limit: FROM_DATABASE, filter: self.filter.clone() };
         let page = match self.journal.page(query, Deadline::after(self.clock.now(), PAGE_TIME)) {
             Ok(page) => page,
-            Err(StoreError::Closed) => return Ok(()),
+            Err(StoreError::Closed) => return,
             Err(error) => {
                 log::debug!("a follower waits for the journal: {error}");
                 std::thread::sleep(PAUSE);
-                return Ok(());
+                return;
             }
         };
-        self.tell(page.rows.iter())?;
+        self.add(page.rows.iter(), made);
         self.after = self.after.max(page.next_after);
         if !page.more {
             self.after = self.after.max(head);
         }
-        Ok(())
     }
 
-    fn tell<'r>(&mut self, rows: impl Iterator<Item = &'r Row>) -> io::Result<()> {
+    fn add<'r>(&mut self, rows: impl Iterator<Item = &'r Row>, made: &mut Vec<u8>) {
         for row in rows {
             self.after = row.seq;
             if self.filter.takes(row) {
                 self.told = row.seq;
-                write_event(row, &mut self.made);
+                write_event(row, made);
             }
         }
-        if self.made.is_empty() { Ok(()) } else { self.send() }
-    }
-
-    /// Shows that it is there; with a filter also how far it has looked, so that nobody who comes again has all that
-    /// looked through once more.
-    fn beat(&mut self) -> io::Result<()> {
-        self.made.extend_from_slice(b": \n");
-        if self.told != self.after {
-            self.told = self.after;
-            // Writing to memory does not fail.
-            let _ = writeln!(self.made, "id: {}", self.told);
-        }
-        self.made.push(b'\n');
-        self.send()
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        self.out.write_all(&self.made)?;
-        self.made.clear();
-        self.out.flush()?;
-        self.beat_at = self.clock.now() + HEARTBEAT;
-        Ok(())
     }
 }
 

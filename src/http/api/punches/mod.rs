@@ -7,6 +7,7 @@ mod follow;
 mod page;
 mod poll;
 
+pub use choice::devices;
 pub use export::export;
 pub use follow::stream;
 pub use page::list;

@@ -62,9 +62,13 @@ impl Exit {
             "device_unreachable" | "device_busy" | "device_silent" | "not_a_device" | "connection_lost"
             | "deadline_exceeded" => Self::Unreachable,
             "auth_failed" | "unauthorized" | "scope_needed" => Self::Unauthorized,
-            "unsupported_handshake" | "unsupported_command" | "device_rejected" | "no_free_index" => {
-                Self::Refused
-            }
+            "unsupported_handshake"
+            | "unsupported_command"
+            | "device_rejected"
+            | "no_free_index"
+            | "secret_option"
+            | "raw_commands_off"
+            | "biometrics_off" => Self::Refused,
             "outcome_unknown" | "not_verified" => Self::Unknown,
             "not_found" | "unknown_path" | "unknown_user" => Self::NotFound,
             "not_stored" | "stored_differently" | "still_there" => Self::Unverified,

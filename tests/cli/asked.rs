@@ -61,7 +61,7 @@ fn the_verbs_of_the_service_change_the_state_of_a_session() {
     assert_eq!(asked.json(["collect", "--everything"])["records"], 30);
     assert_eq!(asked.json(["disconnect"])["state"], "absent");
     assert_eq!(asked.json(["restart"])["restarted"], true);
-    asked.fails(["free-buffer"], 2, "usage");
+    asked.fails(["combination", "show", "1"], 2, "usage");
     Program::of(&service, ["device", "@nobody"]).fails(["info"], 7, "not_found");
 }
 
@@ -215,4 +215,53 @@ fn devices_are_looked_for_and_found() {
     service.add_up(device);
     assert_eq!(discover.json([])["found"][0]["verdict"], "registered");
     Program::of(&service, ["discover", "203.0.113.9"]).fails([], 2, "foreign_network");
+}
+
+#[test]
+fn people_are_written_and_imported_through_the_service() {
+    let (service, simulator) = (Service::start(), simulator(1));
+    let device = &simulator.devices()[0];
+    let id = service.add_up(device);
+    let asked = Program::of(&service, ["device", &format!("@{id}")]);
+    assert_eq!(asked.well(["add-user", "77", "--name", "Ann", "--card", "9"]), "user 77 is created\n");
+    asked.fails(["add-user", "77"], 1, "user_exists");
+    let secret = asked.clone().stdin("7129\n");
+    assert_eq!(secret.json(["change-user", "77", "--password-stdin"])["written"], "updated");
+    assert_eq!(asked.json(["user", "77"])["has_password"], true);
+    asked.fails(["change-user", "78", "--name", "Eve"], 7, "unknown_user");
+    asked.fails(["user", "78"], 7, "unknown_user");
+    let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+    std::fs::write(file.path(), "user_id,name\n77,Ann\n80,Bea\n81,Cid\n").unwrap();
+    let rows = asked.lines(["import-users", file.path().to_str().unwrap()]);
+    let told: Vec<_> = rows.iter().map(|row| row["written"].as_str().unwrap()).collect();
+    assert_eq!(told, ["unchanged", "created", "created"]);
+    std::fs::write(file.path(), format!("user_id,name\n77,Ann\n82,{}\n", "x".repeat(40))).unwrap();
+    let ran = asked.fails(["import-users", file.path().to_str().unwrap()], 2, "name_too_long");
+    assert!(ran.out.contains("\"name_too_long\""), "{ran:?}");
+    asked.fails(["import-users", file.path().to_str().unwrap(), "--mode", "create"], 2, "usage");
+    assert_eq!(asked.well(["delete-user", "80"]), "user 80 is deleted\n");
+    let gone = asked.clone().with(["--yes"]).lines(["delete-user", "77", "81"]);
+    assert_eq!(gone.iter().filter(|row| row["written"] == "deleted").count(), 2, "{gone:?}");
+    assert_eq!(device.users().len(), 5);
+}
+
+#[test]
+fn options_and_display_are_reached_through_the_service() {
+    let (service, simulator) = (Service::start(), simulator(1));
+    let device = &simulator.devices()[0];
+    let id = service.add_up(device);
+    let asked = Program::of(&service, ["device", &format!("@{id}")]);
+    assert!(asked.well(["options"]).contains("network: ip address"), "{}", asked.well(["options"]));
+    assert_eq!(asked.lines(["options", "VOLUME", "NoSuch"])[1], json!({ "name": "NoSuch", "value": null }));
+    assert_eq!(asked.well(["set-option", "VOLUME", "40"]), "VOLUME is 40\n");
+    assert_eq!(asked.lines(["options", "VOLUME"])[0]["value"], "40");
+    asked.fails(["set-option", "COMKey", "40"], 5, "secret_option");
+    asked.well(["lcd", "1", "Hello"]);
+    assert_eq!(device.lines()[&1], b"Hello");
+    asked.well(["lcd", "--clear"]);
+    assert!(device.lines().is_empty());
+    asked.well(["refresh"]);
+    asked.well(["free-buffer"]);
+    asked.fails(["power-off"], 2, "usage");
+    assert_eq!(asked.clone().with(["--yes"]).json(["power-off"])["off"], true);
 }

@@ -25,7 +25,7 @@ const TOLD: usize = 10;
 type Members = Vec<(String, String)>;
 
 /// Reads the file of an import.
-pub(super) fn read(import: &Import) -> Done<Vec<UserChange>> {
+pub(in crate::cli) fn read(import: &Import) -> Done<Vec<UserChange>> {
     let stdin = import.file.as_os_str() == "-";
     let name = if stdin { "stdin".to_owned() } else { import.file.display().to_string() };
     let wrong = |reason: String| Failure::misused(format!("{name}: {reason}"));

@@ -55,7 +55,8 @@ fn write(caller: Caller<'_>, person: &Person, mode: Mode) -> Done {
     }
 }
 
-fn change_of(person: &Person) -> Done<UserChange> {
+/// What is to be set of this person.
+pub(in crate::cli) fn change_of(person: &Person) -> Done<UserChange> {
     let id = user_id(&person.user_id)?;
     let password = match (&person.password_file, person.password_stdin) {
         (Some(file), _) => Some(secrets::of_file(file)?),

@@ -82,6 +82,16 @@ impl Client {
         self.understood(self.answer("PUT", path, body, timeout)?)
     }
 
+    /// Changes something.
+    pub(super) fn patch(&self, path: &str, body: &Value, timeout: Option<Duration>) -> Done<Value> {
+        self.understood(self.answer("PATCH", path, Some(body), timeout)?)
+    }
+
+    /// Takes something away, and tells what was done.
+    pub(super) fn delete_told(&self, path: &str, timeout: Option<Duration>) -> Done<Value> {
+        self.understood(self.answer("DELETE", path, None, timeout)?)
+    }
+
     /// Takes something away.
     pub(super) fn delete(&self, path: &str) -> Done {
         self.answer("DELETE", path, None, None).map(drop)

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::client::{Client, segment};
 use super::devices::text;
+use super::{people, upkeep};
 use crate::base::ids::DeviceId;
+use crate::cli::confirm::confirm;
 use crate::cli::csv_rows;
 use crate::cli::device::grammar::{DeviceCall, Verb};
 use crate::cli::exit::Exit;
@@ -41,12 +43,33 @@ pub(in crate::cli) fn run(id: &DeviceId, call: &DeviceCall, out: Output) -> Done
         }
         Verb::Users => out.list(&client.get::<Listed<UserRow>>(&of("/users"), timeout)?.data),
         Verb::User { user_id } => {
-            let people: Listed<UserRow> = client.get(&of("/users"), timeout)?;
-            let found = people.data.into_iter().find(|user| user.user_id == *user_id);
-            let user = found.ok_or_else(|| {
-                Failure::new("unknown_user", format!("the device does not know the user id {user_id}"))
-            })?;
+            let user: UserRow = client.get(&of(&format!("/users/{}", segment(user_id))), timeout)?;
             out.one(&user, &user.pairs())
+        }
+        Verb::AddUser(person) => people::add(&client, out, &of("/users"), person, timeout),
+        Verb::ChangeUser(person) => people::change(&client, out, &of("/users"), person, timeout),
+        Verb::DeleteUser { user_ids } => {
+            if user_ids.len() > 1 {
+                let what = format!("{} people and their fingerprints will be deleted.", user_ids.len());
+                confirm(format!("@{id}"), &what, call.yes)?;
+            }
+            people::delete(&client, out, &of("/users"), user_ids, timeout)
+        }
+        Verb::ImportUsers(import) => people::import(&client, out, &of("/users"), import, timeout),
+        Verb::Options { names } => upkeep::options(&client, out, &of("/options"), names, timeout),
+        Verb::SetOption { name, value } => {
+            upkeep::set_option(&client, out, &of(&format!("/options/{}", segment(name))), value, timeout)
+        }
+        Verb::Lcd { line, text, .. } => {
+            let line = line.zip(text.as_deref());
+            upkeep::lcd(&client, out, &of("/screen"), line, timeout)
+        }
+        Verb::Refresh => out.done(&client.post(&of("/refresh"), None, timeout)?, "done"),
+        Verb::FreeBuffer => out.done(&client.post(&of("/free-buffer"), None, timeout)?, "done"),
+        Verb::PowerOff => {
+            confirm(format!("@{id}"), "Somebody has to go there to switch it on again.", call.yes)?;
+            let told = client.post(&of("/power-off"), Some(&json!({ "confirm": true })), timeout)?;
+            out.done(&told, "it is off")
         }
         Verb::Attendance { csv } => {
             let log: Listed<PunchRow> = client.get(&of("/attendance"), timeout)?;

@@ -6,9 +6,11 @@ mod devices;
 mod discover;
 mod events;
 mod operations;
+mod people;
 mod punches;
 mod status;
 mod tokens;
+mod upkeep;
 
 use std::path::PathBuf;
 

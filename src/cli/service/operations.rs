@@ -104,7 +104,8 @@ pub(super) fn show(out: Output, shown: &Value) -> Done {
     }
 }
 
-fn is_over(shown: &Value) -> bool {
+/// Whether an operation has ended.
+pub(super) fn is_over(shown: &Value) -> bool {
     !matches!(shown.get("state").and_then(Value::as_str), Some("queued" | "running"))
 }
 

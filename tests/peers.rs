@@ -4,6 +4,8 @@
 //! Where a published client is known not to cope with a kind of device, the row says so; ours must.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+#[path = "peers/api.rs"]
+mod api;
 #[path = "peers/harness.rs"]
 mod harness;
 #[path = "peers/journal.rs"]
@@ -11,6 +13,8 @@ mod journal;
 #[allow(dead_code)]
 #[path = "journal/rig.rs"]
 mod rig;
+#[path = "support/service.rs"]
+mod service;
 
 use std::time::{Duration, Instant};
 

@@ -239,3 +239,53 @@ fn a_ledger_that_cannot_be_written_keeps_no_door_closed_but_those_with_a_key() {
     assert_eq!(service.keyed("k", &path, &body).status, 200);
     assert_eq!(device.counters().unlocks, 2);
 }
+
+/// Whenever the service dies: each key opens the door at most once, and an answer that says so is true.
+#[test]
+fn no_key_opens_twice_whenever_the_service_is_killed() {
+    let simulator = Simulator::start(Config::default()).unwrap();
+    let device = &simulator.devices()[0];
+    let mut service = Setup::new().start();
+    let id = service.add_up(device);
+    let path = format!("/devices/{id}/unlock");
+    let body = json!({ "seconds": 3 }).to_string();
+    let mut random = fastrand::Rng::with_seed(4711);
+    let mut opened = 0;
+    for round in 0..16 {
+        service.until_state(&id, "idle");
+        let before = device.counters().unlocks;
+        let key = format!("Idempotency-Key: k{round}\r\nContent-Type: application/json\r\n");
+        let head = service.head(
+            "POST",
+            &format!("/api/v1{path}"),
+            &format!("{key}Content-Length: {}\r\n", body.len()),
+        );
+        use std::io::Write;
+        let mut stream = service.connect();
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        // From before it is read until after it is answered.
+        std::thread::sleep(std::time::Duration::from_micros(random.u64(0..6000)));
+        service.signal(Signal::KILL);
+        service.ended();
+        let next = service.setup.again();
+        drop(service);
+        service = next.start();
+        service.until_state(&id, "idle");
+        let told = service.keyed(&format!("k{round}"), &path, &json!({ "seconds": 3 }));
+        let again = service.keyed(&format!("k{round}"), &path, &json!({ "seconds": 3 }));
+        let times = device.counters().unlocks - before;
+        match told.status {
+            200 => assert_eq!(times, 1, "round {round}: {told:?}"),
+            _ => {
+                assert_eq!(
+                    told.problem(503, "outcome_unknown")["code"],
+                    again.json()["code"],
+                    "round {round}"
+                );
+                assert!(times <= 1, "round {round}: opened {times} times");
+            }
+        }
+        opened += times;
+    }
+    assert!(opened > 3, "the door was opened now and then");
+}

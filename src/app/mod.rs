@@ -37,6 +37,7 @@ use crate::ops::limits::{FixedNumbers, allow_open_files};
 use crate::registry::recent::RecentEvents;
 use crate::registry::trace::Tracer;
 use crate::registry::{Listener, Registry};
+use crate::store::backups::Backups;
 use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
 use crate::store::journal::Journal;
 use crate::store::ledger::{Book, Ledger};
@@ -176,6 +177,7 @@ impl App {
             alarms,
             followers: translate::followers(settings),
             streams,
+            backups: Backups::new(&settings.state_dir, settings.backup_key_file.clone()),
             discovery,
             device_settings: AllDeviceSettings::new(device_settings),
             tokens: Tokens::new(check, made),

@@ -29,6 +29,8 @@ pub struct Settings {
     pub runtime_dir: PathBuf,
     /// What a client must show.
     pub token: Token,
+    /// The file with the key that seals backups; made when it is needed first.
+    pub backup_key_file: PathBuf,
     /// PostgreSQL, or `None` for the embedded store.
     pub database_url: Option<Secret<String>>,
     /// Which log lines are written, in `env_logger`'s words.
@@ -68,6 +70,8 @@ impl Settings {
         let state_dir = read_state_dir(&mut from);
         let runtime_dir = read_runtime_dir(&mut from, &state_dir);
         let token = read_token(&mut from, listen, &state_dir);
+        let key = Found { value: state_dir.join("backup.key"), origin: Origin::Default };
+        let backup_key_file = from.path("backup_key_file", Some(key.clone())).unwrap_or(key).value;
         let database_url = read_database_url(&mut from);
         let log =
             from.text("log", Some("info"), "a log filter, such as info,zkgate::registry=debug", |_| Ok(()));
@@ -85,6 +89,7 @@ impl Settings {
             state_dir,
             runtime_dir,
             token,
+            backup_key_file,
             database_url,
             log: log.map(|found| found.value).unwrap_or_default(),
             http,

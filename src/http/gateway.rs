@@ -16,6 +16,7 @@ use crate::operations::Operations;
 use crate::registry::Registry;
 use crate::registry::recent::RecentEvents;
 use crate::store::Store;
+use crate::store::backups::Backups;
 use crate::store::journal::Journal;
 
 /// A health answer: status code and JSON body.
@@ -47,6 +48,8 @@ pub struct Gateway {
     pub tokens: Tokens,
     /// What has to be known of devices besides their records.
     pub device_settings: AllDeviceSettings,
+    /// Backups of devices.
+    pub backups: Backups,
     /// Looking for devices.
     pub discovery: Discovery,
     /// What is being done, and who did what.

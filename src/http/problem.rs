@@ -208,7 +208,7 @@ fn whole_seconds(duration: Duration) -> u32 {
 }
 
 /// With a capital letter and a full stop.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let capital = letters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
     format!("{capital}{}.", letters.as_str())

@@ -5,6 +5,7 @@
 //! frozen. What a device is doing now is not here; the registry knows.
 
 mod backend;
+pub mod backups;
 mod desk;
 pub mod device;
 mod embedded;

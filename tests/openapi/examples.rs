@@ -9,7 +9,11 @@ use crate::contract::{Operation, objections, operations};
 use crate::service::{Answer, Service, Setup};
 
 /// Operations that take away what others need come last, in this order.
-const LAST: [&str; 16] = [
+const LAST: [&str; 20] = [
+    "getBackup",
+    "downloadBackup",
+    "restoreDevice",
+    "deleteBackup",
     "getMessage",
     "giveMessage",
     "takeMessage",
@@ -82,12 +86,18 @@ fn every_example_is_answered_as_described() {
             let text = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
             path.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), &text)
         });
-        // The name of a trace has its time in it.
-        let path = match path.strip_prefix("/api/v1/traces/") {
-            Some(_) => {
-                format!("/traces/{}", service.get("/traces").json()["data"][0]["id"].as_str().unwrap())
-            }
-            None => path,
+        // The names of traces and backups have their times in them.
+        let first = |of: &str| {
+            let all = service.until(of, |shown| shown["count"].as_u64() > Some(0));
+            all["data"][0]["id"].as_str().unwrap().to_owned()
+        };
+        let path = match (
+            path.strip_prefix("/api/v1/traces/"),
+            path.strip_prefix("/api/v1/backups/1-1794000000000"),
+        ) {
+            (Some(_), _) => format!("/traces/{}", first("/traces")),
+            (_, Some(rest)) => format!("/backups/{}{rest}", first("/backups")),
+            _ => path,
         };
         let query = operation.parameters("query").into_iter().filter_map(|parameter| {
             let example = parameter.get("example")?;
@@ -97,7 +107,10 @@ fn every_example_is_answered_as_described() {
         let query = query.collect::<Vec<_>>().join("&");
         // One to be registered, one to be tried without that.
         let there = simulator.devices()[if operation.id() == "createDevice" { 1 } else { 2 }].address();
-        let bodies: Vec<Value> = operation.bodies().iter().map(|body| at(body, there)).collect();
+        let mut bodies: Vec<Value> = operation.bodies().iter().map(|body| at(body, there)).collect();
+        if operation.id() == "restoreDevice" {
+            bodies[0]["backup"] = first("/backups").into();
+        }
         let asked = if query.is_empty() { path } else { format!("{path}?{query}") };
         if operation.id() == "powerOff" {
             // It was restarted just now.

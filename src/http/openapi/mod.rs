@@ -4,6 +4,7 @@
 //! the handlers' parameters, the codes, and the answers of the running service.
 
 mod access;
+mod backups;
 mod collection;
 mod connections;
 mod description;
@@ -66,6 +67,7 @@ const RESOURCES: &[fn(&mut Document)] = &[
     operations::describe,
     tokens::describe,
     traces::describe,
+    backups::describe,
     health::describe,
     description::describe,
 ];

@@ -20,6 +20,7 @@ const SEGMENTS: &[Segment] = &[
     ("/api/v1/operations/{id}", "id", number, "the operation's `id`", "1"),
     ("/api/v1/tokens/{id}", "id", number, "the token's `id`", "1"),
     ("/api/v1/traces/{id}", "id", trace, "the trace's `id`", "1-20260714T080000123"),
+    ("/api/v1/backups/{id}", "id", trace, "the backup's `id`", "1-1794000000000"),
     ("/api/v1/webhooks/{id}", "id", number, "the webhook's `id`", "1"),
     ("/api/v1/quarantine/{id}", "id", number, "the entry's `id`", "1"),
 ];

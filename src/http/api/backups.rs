@@ -1,0 +1,193 @@
+//! Backups of devices: made, listed, handed out as they are, and deleted.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::effect::{Act, long};
+use super::view::moment;
+use crate::base::clock::millis;
+use crate::base::deadline::Deadline;
+use crate::base::scope::Scope;
+use crate::base::secret::Secret;
+use crate::device::{DeviceError, Session};
+use crate::http::call::{Call, Handled, Outcome};
+use crate::http::gateway::Gateway;
+use crate::http::problem::{Problem, sentence};
+use crate::http::reply::json as as_json;
+use crate::http::response::{Answer, ContentType};
+use crate::operations::{Ending, Ticket};
+use crate::registry::Between;
+use crate::store::backups::{BackupError, Content, Entry, Label, Name, Print};
+use crate::wire::record::user::UserLayout;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    #[serde(default)]
+    templates: bool,
+}
+
+/// `POST /devices/{id}/backups`
+pub fn create(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    let device = call.device()?;
+    let Wanted { templates } = call.body()?;
+    if templates {
+        may_touch_templates(call)?;
+    }
+    let act = Act { kind: "backup", subject: None, deadline: call.deadline_or(call.gateway.max_timeout)? };
+    let (gateway, id) = (Arc::clone(&call.gateway), device.id.to_string());
+    long(call, act, move |session, deadline, between, ticket| {
+        let (label, content) = take(session, templates, deadline, between, ticket)?;
+        let label = Label { device_id: id.clone(), made_at: millis(gateway.clock.wall()), ..label };
+        Ok(match gateway.backups.create(&label, &content) {
+            Ok(entry) => Ending::done(view(&entry)),
+            Err(error) => Ending::failed(of_backup(&error).to_json()),
+        })
+    })
+}
+
+/// Whether this token and this device allow it.
+pub(super) fn may_touch_templates(call: &Call) -> Result<(), Problem> {
+    if !call.who.may(Scope::Biometric) {
+        let detail = "This token does not allow it; one with the scope biometric is needed.";
+        return Err(Problem::new(403, "scope_needed", detail).with("scope", "biometric"));
+    }
+    let device = call.device()?;
+    if !call.gateway.device_settings.of(&device.id).biometrics {
+        let detail = "Templates are off for this device; whoever may, sets biometrics in its settings.";
+        return Err(Problem::new(403, "biometrics_off", detail).about(&device.id));
+    }
+    Ok(())
+}
+
+/// One pass of bulk reads.
+fn take(
+    session: &mut Session,
+    with_templates: bool,
+    deadline: Deadline,
+    between: &mut Between<'_>,
+    ticket: &Ticket,
+) -> Result<(Label, Content), DeviceError> {
+    let info = session.info(deadline)?;
+    ticket.progress(1, 3);
+    let prints = match with_templates {
+        false => None,
+        true => {
+            let table = session.templates_in_pieces(&mut |session| between.pause(session), deadline)?;
+            let print = |template: crate::wire::record::template::Template<'_>| Print {
+                uid: template.uid,
+                finger: template.finger,
+                validity: template.validity.to_byte(),
+                bytes: Secret::new(template.bytes().expose().to_vec()),
+            };
+            Some(table.iter().map(print).collect::<Vec<_>>())
+        }
+    };
+    ticket.progress(2, 3);
+    // After the templates: whoever was deleted meanwhile has none left.
+    let users = session.users(deadline)?;
+    let stride = users.layout().map_or(UserLayout::FULL.stride(), UserLayout::stride);
+    let records: Vec<u8> = users.raw().flat_map(|record| record.bytes().expose().clone()).collect();
+    ticket.progress(3, 3);
+    let label = Label {
+        made_at: 0,
+        device_id: String::new(),
+        serial_number: info.serial_number,
+        device_name: info.device_name,
+        firmware_version: info.firmware_version,
+        fingerprint_version: info.fingerprint_version,
+        users: users.raw().count(),
+        templates: prints.as_ref().map(Vec::len),
+    };
+    let stride = u16::try_from(stride).unwrap_or(u16::MAX);
+    Ok((label, Content { stride, records: Secret::new(records), prints: prints.unwrap_or_default() }))
+}
+
+/// `GET /backups`
+pub fn list(call: &mut Call) -> Handled {
+    call.allow(&[])?;
+    let all = call.gateway.backups.list().map_err(|error| of_backup(&error))?;
+    let data: Vec<Value> = all.iter().map(view).collect();
+    Ok(Outcome::Now(as_json(200, &json!({ "count": data.len(), "data": data }))))
+}
+
+/// `GET /backups/{id}`
+pub fn one(call: &mut Call) -> Handled {
+    call.allow(&[])?;
+    let name = name(call)?;
+    let entry = call.gateway.backups.entry(&name).map_err(|error| of_backup(&error))?;
+    Ok(Outcome::Now(as_json(200, &view(&entry))))
+}
+
+/// `GET /backups/{id}/file`
+pub fn download(call: &mut Call) -> Handled {
+    call.allow(&[])?;
+    let name = name(call)?;
+    let file = call.gateway.backups.file(&name).map_err(|error| of_backup(&error))?;
+    Ok(Outcome::Now(Answer::stream(200, ContentType::Bytes, file)))
+}
+
+/// `DELETE /backups/{id}`
+pub fn delete(call: &mut Call) -> Handled {
+    call.allow(&[])?;
+    call.no_body()?;
+    let name = name(call)?;
+    call.gateway.backups.remove(&name).map_err(|error| of_backup(&error))?;
+    Ok(Outcome::Now(Answer::empty(204)))
+}
+
+/// The backup that a name means.
+pub(super) fn named(gateway: &Gateway, text: &str) -> Result<(Label, Content), Problem> {
+    let name = Name::parse(text).ok_or_else(|| Problem::none("backup", text))?;
+    gateway.backups.read(&name).map_err(|error| of_backup(&error))
+}
+
+fn name(call: &Call) -> Result<Name, Problem> {
+    let text = call.segment("id");
+    Name::parse(text).ok_or_else(|| Problem::none("backup", text))
+}
+
+fn of_backup(error: &BackupError) -> Problem {
+    match error {
+        BackupError::Unknown(name) => Problem::none("backup", name.as_str()),
+        BackupError::Full { .. } => Problem::new(409, "backups_full", sentence(&error.to_string())),
+        BackupError::Sealed(_) | BackupError::NoKey(_) => {
+            log::warn!("a backup does not open: {error}");
+            Problem::new(409, "backup_locked", sentence(&error.to_string()))
+        }
+        BackupError::Io(error) => {
+            log::warn!("the directory of backups: {error}");
+            let detail = "The directory of backups does not do what it should; the service's log says why.";
+            Problem::new(503, "store_unavailable", detail)
+        }
+    }
+}
+
+fn view(entry: &Entry) -> Value {
+    let Entry { name, bytes, label } = entry;
+    let Label {
+        made_at,
+        device_id,
+        serial_number,
+        device_name,
+        firmware_version,
+        fingerprint_version,
+        users,
+        templates,
+    } = label;
+    json!({
+        "id": name.as_str(),
+        "bytes": bytes,
+        "made_at": moment(*made_at),
+        "device_id": device_id,
+        "serial_number": serial_number,
+        "device_name": device_name,
+        "firmware_version": firmware_version,
+        "fingerprint_version": fingerprint_version,
+        "users": users,
+        "templates": templates,
+    })
+}

@@ -1,0 +1,229 @@
+//! Putting a backup back: onto the device that it is of, or onto another one if that is said. Nobody is removed.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::backups::{may_touch_templates, named};
+use super::effect::{Act, long};
+use super::user_view::written;
+use crate::base::deadline::Deadline;
+use crate::device::templates::{Fingerprint, PersonWrite};
+use crate::device::users::{Mode, Progress, Report, UserChange};
+use crate::device::{DeviceError, Session};
+use crate::http::call::{Call, Handled};
+use crate::http::problem::Problem;
+use crate::operations::{Ending, Ticket};
+use crate::registry::Between;
+use crate::store::backups::{Content, Label};
+use crate::wire::encoding::NameEncoding;
+use crate::wire::record::UserId;
+use crate::wire::record::template::Validity;
+use crate::wire::record::user::{Level, TimeZones, UserLayout};
+use crate::wire::record::user_record::UserRecord;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    backup: String,
+    #[serde(default = "yes")]
+    dry_run: bool,
+    #[serde(default)]
+    templates: bool,
+    #[serde(default)]
+    allow_other_device: bool,
+}
+
+/// Nothing is written unless that is said.
+const fn yes() -> bool {
+    true
+}
+
+/// `POST /devices/{id}/restore`
+pub fn restore(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    let device = call.device()?;
+    let Wanted { backup, dry_run, templates, allow_other_device } = call.body()?;
+    if templates {
+        may_touch_templates(call)?;
+    }
+    let (label, content) = named(&call.gateway, &backup)?;
+    if templates && label.templates.is_none() {
+        let detail = "This backup was made without templates.";
+        return Err(Problem::new(422, "invalid_value", detail).with("field", "templates"));
+    }
+    let encoding = call.gateway.device_settings.encoding(&device.id);
+    let work =
+        Work { label, people: people(&content, encoding, templates), templates, dry_run, allow_other_device };
+    let deadline = call.deadline_or(call.gateway.max_timeout)?;
+    let act = Act { kind: "restore", subject: Some(backup), deadline };
+    long(call, act, move |session, deadline, between, ticket| {
+        work.run(session, encoding, deadline, between, ticket)
+    })
+}
+
+struct Work {
+    label: Label,
+    people: Vec<Person>,
+    templates: bool,
+    dry_run: bool,
+    allow_other_device: bool,
+}
+
+/// Somebody in a backup.
+struct Person {
+    user_id: UserId,
+    /// Their time zones have a form that not every device has.
+    zones: TimeZones,
+    /// What is to be written; `None` when their name cannot be written as it is.
+    write: Option<PersonWrite>,
+}
+
+/// The people of a backup.
+fn people(content: &Content, encoding: NameEncoding, templates: bool) -> Vec<Person> {
+    let Some(layout) = UserLayout::for_stride(usize::from(content.stride)) else { return Vec::new() };
+    let mut prints: HashMap<u16, Vec<Fingerprint>> = HashMap::new();
+    for print in content.prints.iter().filter(|_| templates) {
+        let validity = Validity::from_byte(print.validity);
+        if let Ok(made) = Fingerprint::new(print.finger, validity, print.bytes.expose().clone()) {
+            prints.entry(print.uid).or_default().push(made);
+        }
+    }
+    let records = content.records.expose().chunks_exact(usize::from(content.stride));
+    let records = records.filter_map(|record| UserRecord::new(record, layout).ok());
+    records
+        .map(|record| {
+            let user = record.user();
+            let name = encoding.decode(user.name.as_bytes());
+            let change = UserChange {
+                user_id: user.user_id,
+                name: Some(name.text),
+                password: Some(crate::base::secret::Secret::new(
+                    user.password.expose().to_text().into_owned(),
+                )),
+                level: Level::ALL.into_iter().find(|level| level.name() == user.privilege.name()),
+                disabled: Some(user.privilege.is_disabled()),
+                card_number: Some(user.card_number),
+                group: Some(user.group),
+                time_zones: Some(user.time_zones),
+            };
+            let fingerprints = prints.remove(&user.uid).unwrap_or_default();
+            let write = name.exact.then_some(PersonWrite { user: change, fingerprints });
+            Person { user_id: user.user_id, zones: user.time_zones, write }
+        })
+        .collect()
+}
+
+impl Work {
+    fn run(
+        &self,
+        session: &mut Session,
+        encoding: NameEncoding,
+        deadline: Deadline,
+        between: &mut Between<'_>,
+        ticket: &Ticket,
+    ) -> Result<Ending, DeviceError> {
+        if let Some(problem) = self.refusal(session, deadline)? {
+            return Ok(Ending::failed(problem.to_json()).before_it_began());
+        }
+        let table = session.users(deadline)?;
+        let known = |id: &UserId| table.iter().any(|user| user.user_id == *id);
+        let unreadable = self.people.iter().filter(|person| person.write.is_none()).count();
+        if self.dry_run {
+            let there = self.people.iter().filter(|person| known(&person.user_id)).count();
+            return Ok(Ending::done(json!({
+                "dry_run": true,
+                "people": self.people.len(),
+                "new": self.people.len() - there,
+                "known": there,
+                "unreadable_names": unreadable,
+                "templates": self.templates.then_some(self.label.templates),
+            })));
+        }
+        let same_form = |zones: &TimeZones| match table.layout() {
+            Some(UserLayout::Compact) => matches!(zones, TimeZones::Set(_)),
+            Some(UserLayout::Full { .. }) => matches!(zones, TimeZones::List { .. }),
+            None => false,
+        };
+        let writes: Vec<PersonWrite> = self
+            .people
+            .iter()
+            .filter_map(|person| {
+                let mut write = person.write.clone()?;
+                // Another kind of device keeps them in another form: those of the group count then.
+                write.user.time_zones = write.user.time_zones.filter(|_| same_form(&person.zones));
+                Some(write)
+            })
+            .collect();
+        let total = writes.len() as u64;
+        ticket.progress(0, total);
+        let pause = &mut |session: &mut Session| between.pause(session);
+        let mut progress = |now: Progress| ticket.progress(now.done as u64, total);
+        let report = match self.templates {
+            true => session.write_people(&writes, Mode::Upsert, encoding, pause, &mut progress, deadline)?,
+            false => {
+                let changes: Vec<UserChange> = writes.iter().map(|write| write.user.clone()).collect();
+                session.write_users(&changes, Mode::Upsert, encoding, pause, &mut progress, deadline)?
+            }
+        };
+        self.told(&writes, report, ticket)
+    }
+
+    /// Why this backup is not for this device.
+    fn refusal(&self, session: &mut Session, deadline: Deadline) -> Result<Option<Problem>, DeviceError> {
+        let info = session.info(deadline)?;
+        if info.serial_number != self.label.serial_number && !self.allow_other_device {
+            let detail = "The backup is of another device; say allow_other_device if that is meant.";
+            return Ok(Some(Problem::new(409, "other_device", detail)));
+        }
+        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "unknown".to_owned());
+        let (here, there) = (version(&info.fingerprint_version), version(&self.label.fingerprint_version));
+        if self.templates && (here != there || here == "unknown") {
+            let detail = format!(
+                "The templates are of version {there}, and the device has version {here}: it could not read them."
+            );
+            return Ok(Some(Problem::new(409, "other_algorithm", detail)));
+        }
+        Ok(None)
+    }
+
+    fn told(&self, writes: &[PersonWrite], report: Report, ticket: &Ticket) -> Result<Ending, DeviceError> {
+        let Report { rows, broke } = report;
+        let mut told: Vec<Value> = Vec::with_capacity(self.people.len());
+        let mut failed = 0;
+        for (write, row) in writes.iter().zip(rows) {
+            let id = write.user.user_id.to_text();
+            told.push(match row {
+                Ok(done) => written(&id, done),
+                Err(error) => {
+                    failed += 1;
+                    json!({ "user_id": id, "code": error.code(), "detail": error.to_string() })
+                }
+            });
+        }
+        for person in self.people.iter().filter(|person| person.write.is_none()) {
+            failed += 1;
+            let detail = "the name's bytes are none in the device's name_encoding";
+            told.push(json!({
+                "user_id": person.user_id.to_text(), "code": "name_not_encodable", "detail": detail,
+            }));
+        }
+        let total = self.people.len();
+        let result = json!({ "dry_run": false, "people": total, "failed": failed, "rows": told });
+        if let Some(error) = broke {
+            let detail = format!(
+                "The session with the device broke: {error}. Ask for the same once more: what is done is not done again."
+            );
+            let problem = Problem::new(502, error.code(), detail).to_json();
+            ticket.end(Ending::failed(problem).with_result(result));
+            return Err(error);
+        }
+        if failed == 0 {
+            return Ok(Ending::done(result));
+        }
+        let detail =
+            format!("{failed} of {total} people are not as in the backup; the result has a row for each.");
+        Ok(Ending::failed(Problem::new(502, "rows_failed", detail).to_json()).with_result(result))
+    }
+}

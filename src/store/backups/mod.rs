@@ -1,0 +1,299 @@
+//! Backups of devices: files in the state directory, each sealed, with a label that says whose it is.
+
+mod content;
+mod seal;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use content::{Content, ContentError, Print};
+pub use seal::{Key, Sealed};
+
+/// Where they are, and what seals them.
+#[derive(Debug)]
+pub struct Backups {
+    directory: PathBuf,
+    key_file: PathBuf,
+}
+
+/// Whose backup it is, and what is in it. Anybody who has the file can read this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// When it was made, in milliseconds since 1970.
+    pub made_at: i64,
+    /// The device's id here.
+    pub device_id: String,
+    /// Its serial number.
+    pub serial_number: Option<String>,
+    /// Its model.
+    pub device_name: Option<String>,
+    /// Its firmware.
+    pub firmware_version: Option<String>,
+    /// The version of its fingerprint templates.
+    pub fingerprint_version: Option<String>,
+    /// People in it.
+    pub users: usize,
+    /// Fingerprint templates in it; `None` if they were left out.
+    pub templates: Option<usize>,
+}
+
+/// A backup that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: Name,
+    /// The size of its file, in bytes.
+    pub bytes: u64,
+    /// What its label says.
+    pub label: Label,
+}
+
+/// The name of a backup: letters, digits, `-` and `_`, so that it is a name and never a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(String);
+
+/// Why a backup cannot be made or had.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The directory or the file.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// There is none with this name.
+    #[error("there is no backup {}", .0.as_str())]
+    Unknown(Name),
+    /// The file does not open.
+    #[error("{0}")]
+    Sealed(#[from] Sealed),
+    /// The file with the key has something else in it.
+    #[error("the file {} holds no key of 64 hexadecimal digits", .0.display())]
+    NoKey(PathBuf),
+    /// There are too many already.
+    #[error("the backups take {taken} bytes; more than {limit} are not kept: delete some")]
+    Full {
+        /// What they take.
+        taken: u64,
+        /// What they may take.
+        limit: u64,
+    },
+}
+
+const SUFFIX: &str = ".zkbackup";
+/// What all of them may take, in bytes.
+const LIMIT: u64 = 1 << 30;
+/// How much of a file is read for its label, in bytes.
+const HEAD: u64 = 80 * 1024;
+
+impl Name {
+    /// Takes a name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        (plain && (1..=100).contains(&text.len())).then(|| Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Backups {
+    /// In `backups` of this directory, sealed with the key in this file, which is made when it is needed first.
+    #[must_use]
+    pub fn new(state_dir: &Path, key_file: PathBuf) -> Self {
+        Self { directory: state_dir.join("backups"), key_file }
+    }
+
+    /// All that can be read, the newest first.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn list(&self) -> Result<Vec<Entry>, BackupError> {
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let file_name = entry?.file_name();
+            let name = file_name.to_str().and_then(|name| name.strip_suffix(SUFFIX)).and_then(Name::parse);
+            let Some(name) = name else { continue };
+            match self.entry(&name) {
+                Ok(entry) => all.push(entry),
+                // Somebody's own file, or one that was deleted just now, keeps nobody from the others.
+                Err(error) => log::debug!("{} is no backup: {error}", name.as_str()),
+            }
+        }
+        all.sort_by(|one, other| (other.label.made_at, &other.name).cmp(&(one.label.made_at, &one.name)));
+        Ok(all)
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn entry(&self, name: &Name) -> Result<Entry, BackupError> {
+        let file = self.file(name)?;
+        let bytes = file.metadata()?.len();
+        let mut head = Vec::new();
+        file.take(HEAD).read_to_end(&mut head)?;
+        let label = serde_json::from_slice(seal::label(&head)?).map_err(|_| Sealed::NoBackup)?;
+        Ok(Entry { name: name.clone(), bytes, label })
+    }
+
+    /// The sealed file itself.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn file(&self, name: &Name) -> Result<File, BackupError> {
+        File::open(self.path(name)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => BackupError::Unknown(name.clone()),
+            _ => error.into(),
+        })
+    }
+
+    /// Opens one.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn read(&self, name: &Name) -> Result<(Label, Content), BackupError> {
+        let mut bytes = Vec::new();
+        self.file(name)?.read_to_end(&mut bytes)?;
+        let (label, content) = seal::open(&bytes, &self.key()?)?;
+        let label = serde_json::from_slice(label).map_err(|_| Sealed::NoBackup)?;
+        Ok((label, Content::parse(content.expose()).map_err(|_| Sealed::NoBackup)?))
+    }
+
+    /// Seals and keeps one. It is there whole, or not at all.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn create(&self, label: &Label, content: &Content) -> Result<Entry, BackupError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        let taken = self.list()?.iter().map(|entry| entry.bytes).sum();
+        if taken >= LIMIT {
+            return Err(BackupError::Full { taken, limit: LIMIT });
+        }
+        let mut nonce = [0; 24];
+        random(&mut nonce)?;
+        let told = serde_json::to_vec(label).map_err(io::Error::other)?;
+        let file = seal::seal(&told, content.emit().expose(), &self.key()?, nonce)
+            .ok_or_else(|| io::Error::other("the content cannot be sealed"))?;
+        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let device: String = label.device_id.chars().map(safe).collect();
+        let name = Name::parse(&format!("{device}-{}", label.made_at))
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        write_whole(&self.path(&name), &file)?;
+        Ok(Entry { name, bytes: file.len() as u64, label: label.clone() })
+    }
+
+    /// Deletes one.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn remove(&self, name: &Name) -> Result<(), BackupError> {
+        fs::remove_file(self.path(name)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => BackupError::Unknown(name.clone()),
+            _ => error.into(),
+        })
+    }
+
+    fn path(&self, name: &Name) -> PathBuf {
+        self.directory.join(format!("{}{SUFFIX}", name.as_str()))
+    }
+
+    /// The key, made if there is none.
+    fn key(&self) -> Result<Key, BackupError> {
+        let no_key = || BackupError::NoKey(self.key_file.clone());
+        match fs::read_to_string(&self.key_file) {
+            Ok(text) => return Key::parse(&text).ok_or_else(no_key),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut bytes = [0; 32];
+        random(&mut bytes)?;
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        write_whole(&self.key_file, format!("{text}\n").as_bytes())?;
+        log::info!("a key for backups was made and is in {}: keep a copy elsewhere", self.key_file.display());
+        Key::parse(&text).ok_or_else(no_key)
+    }
+}
+
+fn random(into: &mut [u8]) -> io::Result<()> {
+    getrandom::fill(into).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// Writes a file that its owner alone can read. A crash leaves all of it, or nothing.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| fs::rename(&unfinished, path)) {
+        // Half a file is of no use to anybody.
+        let _ = fs::remove_file(&unfinished);
+        return Err(error);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(made_at: i64) -> Label {
+        Label {
+            made_at,
+            device_id: "a:1".into(),
+            serial_number: Some("X1".into()),
+            device_name: None,
+            firmware_version: None,
+            fingerprint_version: Some("10".into()),
+            users: 0,
+            templates: None,
+        }
+    }
+
+    #[test]
+    fn a_backup_is_kept_listed_opened_and_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        let backups = Backups::new(directory.path(), directory.path().join("backup.key"));
+        assert_eq!(backups.list().unwrap(), []);
+        let content = Content {
+            stride: 72,
+            records: crate::base::secret::Secret::new(vec![1; 72]),
+            prints: Vec::new(),
+        };
+        let first = backups.create(&label(1), &content).unwrap();
+        let second = backups.create(&label(2), &content).unwrap();
+        assert_eq!(backups.list().unwrap(), [second.clone(), first.clone()]);
+        fs::write(directory.path().join("backups/mine.zkbackup"), "mine").unwrap();
+        assert_eq!(backups.list().unwrap().len(), 2, "a stranger's file is no backup");
+        let (found, opened) = backups.read(&first.name).unwrap();
+        assert_eq!((found, opened), (label(1), content));
+        backups.remove(&first.name).unwrap();
+        assert!(matches!(backups.remove(&first.name), Err(BackupError::Unknown(_))));
+        assert!(matches!(backups.read(&first.name), Err(BackupError::Unknown(_))));
+        let mode =
+            |path: &Path| std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions());
+        assert_eq!(mode(&backups.path(&second.name)) & 0o777, 0o600);
+        assert_eq!(mode(&backups.key_file) & 0o777, 0o600);
+        fs::write(&backups.key_file, "00".repeat(32)).unwrap();
+        assert!(matches!(backups.read(&second.name), Err(BackupError::Sealed(Sealed::Locked))));
+        fs::write(&backups.key_file, "no key").unwrap();
+        assert!(matches!(backups.read(&second.name), Err(BackupError::NoKey(_))));
+    }
+
+    #[test]
+    fn a_name_is_no_path() {
+        for bad in ["", "..", "a/b", "a.b", "a b", &"x".repeat(101)] {
+            assert!(Name::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -22,6 +22,7 @@ mod isolation;
 mod journal;
 mod latency;
 mod pages;
+mod people;
 mod support;
 mod throughput;
 
@@ -31,7 +32,7 @@ use support::Report;
 type Row = (&'static str, fn(&mut Report));
 
 /// The rows by name, in the order in which they are printed.
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 23] = [
     ("isolation", isolation::dead_neighbours),
     ("back-off", latency::back_off),
     ("latency", latency::warm_call),
@@ -52,6 +53,8 @@ const ROWS: [Row; 21] = [
     ("hoard", journal::memory),
     ("feed", feed::punch_to_line),
     ("pages", pages::pages),
+    ("people", people::write),
+    ("backup", people::backup),
     ("polling", journal::polling),
 ];
 

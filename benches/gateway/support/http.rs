@@ -18,19 +18,24 @@ impl Url {
 
     /// One with a body as well.
     pub fn post(path: &str, body: &str) -> Self {
-        Self::with_body(path, "", body)
+        Self::with_body("POST", path, "", body)
+    }
+
+    /// One that changes something.
+    pub fn patch(path: &str, body: &str) -> Self {
+        Self::with_body("PATCH", path, "", body)
     }
 
     /// One under this `Idempotency-Key`.
     pub fn keyed(path: &str, key: &str, body: &str) -> Self {
-        Self::with_body(path, &format!("Idempotency-Key: {key}\r\n"), body)
+        Self::with_body("POST", path, &format!("Idempotency-Key: {key}\r\n"), body)
     }
 
-    fn with_body(path: &str, more: &str, body: &str) -> Self {
+    fn with_body(method: &str, path: &str, more: &str, body: &str) -> Self {
         let length = body.len();
         Self(
             format!(
-                "POST {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {TOKEN}\r\n\
+                "{method} {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {TOKEN}\r\n\
                  Content-Type: application/json\r\n{more}Content-Length: {length}\r\n\r\n{body}"
             )
             .into_bytes(),

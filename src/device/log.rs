@@ -216,6 +216,8 @@ impl Session {
         if let Buffer::Holds(size) = bulk.buffer {
             let mut buffer = LogBuffer::of(self, size);
             let mut start = 0;
+            // What a device announces is bounded before it comes here.
+            data.reserve(usize::try_from(size).unwrap_or_default());
             while start < size {
                 let length = buffer.chunk_limit.min(size - start);
                 data.extend(buffer.read(self, start, length, deadline)?);

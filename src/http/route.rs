@@ -6,7 +6,7 @@ use super::api;
 use super::call::{Call, Handled};
 use super::engine::Method;
 use super::problem::Problem;
-use crate::base::scope::Scope::{self, Admin, Operate, Read};
+use crate::base::scope::Scope::{self, Admin, Biometric, Operate, Read};
 
 /// One row.
 pub struct Route {
@@ -103,6 +103,16 @@ pub static ROUTES: &[Route] = &[
     route("GET", "/api/v1/traces", Admin, api::traces::list),
     route("GET", "/api/v1/traces/{id}", Admin, api::traces::download),
     route("DELETE", "/api/v1/traces/{id}", Admin, api::traces::remove),
+    route("GET", "/api/v1/devices/{id}/templates", Biometric, api::fingers::list),
+    route("GET", "/api/v1/devices/{id}/users/{user_id}/templates/{finger}", Biometric, api::fingers::one),
+    route("PUT", "/api/v1/devices/{id}/users/{user_id}/templates/{finger}", Biometric, api::fingers::put),
+    route(
+        "DELETE",
+        "/api/v1/devices/{id}/users/{user_id}/templates/{finger}",
+        Biometric,
+        api::fingers::delete,
+    ),
+    route("POST", "/api/v1/devices/{id}/users/{user_id}/enrol", Biometric, api::fingers::enrol),
     route("POST", "/api/v1/devices/{id}/backups", Admin, api::backups::create),
     route("POST", "/api/v1/devices/{id}/restore", Admin, api::restore::restore),
     route("GET", "/api/v1/backups", Admin, api::backups::list),

@@ -9,7 +9,9 @@ use crate::contract::{Operation, objections, operations};
 use crate::service::{Answer, Service, Setup};
 
 /// Operations that take away what others need come last, in this order.
-const LAST: [&str; 20] = [
+const LAST: [&str; 22] = [
+    "getTemplate",
+    "deleteTemplate",
     "getBackup",
     "downloadBackup",
     "restoreDevice",
@@ -63,7 +65,8 @@ fn every_example_is_answered_as_described() {
     assert!(simulator.devices()[0].damage_record(7, &[0xff; 40]));
     let service = Setup::collecting().start();
     let id = service.add_up(&simulator.devices()[0]);
-    let raw = service.patch(&format!("/devices/{id}/settings"), &json!({ "raw_commands": true }));
+    let raw = service
+        .patch(&format!("/devices/{id}/settings"), &json!({ "raw_commands": true, "biometrics": true }));
     assert_eq!(raw.status, 200, "{raw:?}");
     let collection = format!("/devices/{id}/collection");
     service.until(&collection, |shown| shown["last_read"]["result"] == "complete" && shown["live"] == "on");

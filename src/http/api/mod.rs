@@ -17,6 +17,7 @@ pub mod discovery;
 pub mod door;
 pub mod effect;
 pub mod events;
+pub mod fingers;
 pub mod health;
 pub mod info;
 pub mod input;

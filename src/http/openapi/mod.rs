@@ -13,6 +13,7 @@ mod discovery;
 mod door;
 mod events;
 mod fill;
+mod fingers;
 mod health;
 mod info;
 mod journal;
@@ -67,6 +68,7 @@ const RESOURCES: &[fn(&mut Document)] = &[
     operations::describe,
     tokens::describe,
     traces::describe,
+    fingers::describe,
     backups::describe,
     health::describe,
     description::describe,

@@ -16,6 +16,7 @@ const SEGMENTS: &[Segment] = &[
     ("/api/v1/devices/{id}/screen", "n", || between(0, 63), "the line's number", "1"),
     ("/api/v1/devices/{id}", "n", || between(1, 65535), "the message's number", "1"),
     ("/api/v1/devices/{id}", "id", device_id, "the device's `id`", "1"),
+    ("/api/v1/devices/{id}", "finger", || between(0, 9), "which finger, 0 to 9", "1"),
     ("/api/v1/devices/{id}", "user_id", user_id, "the person's `user_id`", "1001"),
     ("/api/v1/operations/{id}", "id", number, "the operation's `id`", "1"),
     ("/api/v1/tokens/{id}", "id", number, "the token's `id`", "1"),

@@ -1,0 +1,251 @@
+//! Fingerprints of people: their templates, and enrolling a finger from afar. Only where that is allowed for the device.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::backups::may_touch_templates;
+use super::effect::{Act, long, thorough};
+use super::info::ask_thoroughly;
+use super::person_access::{nobody, with};
+use super::user_problem::of_user;
+use super::users::who;
+use crate::base::deadline::Deadline;
+use crate::device::enrolment::{GoOn, Happening, Outcome as Ended};
+use crate::device::templates::{Fingerprint, UploadForm};
+use crate::device::users::UserError;
+use crate::device::{DeviceError, Session};
+use crate::http::call::{Call, Handled};
+use crate::http::problem::Problem;
+use crate::operations::{Ending, Ticket};
+use crate::registry::Between;
+use crate::store::ledger::State;
+use crate::wire::record::UserId;
+use crate::wire::record::template::Validity;
+
+/// The option in which a device tells the version of its templates.
+const VERSION: &str = "~ZKFPVersion";
+
+/// `GET /devices/{id}/templates`
+pub fn list(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    may_touch_templates(call)?;
+    ask_thoroughly(
+        call,
+        |session, deadline| {
+            let templates = session.templates(deadline)?;
+            Ok((session.option(VERSION, deadline)?, session.users(deadline)?, templates))
+        },
+        |_, (algorithm, users, templates)| {
+            let who: std::collections::HashMap<u16, String> =
+                users.iter().map(|user| (user.uid, user.user_id.to_text().into_owned())).collect();
+            let data: Vec<Value> = templates
+                .iter()
+                .map(|template| {
+                    json!({
+                        "user_id": who.get(&template.uid),
+                        "uid": template.uid,
+                        "finger": template.finger,
+                        "use": word(template.validity),
+                        "bytes": template.bytes().expose().len(),
+                    })
+                })
+                .collect();
+            json!({ "count": data.len(), "complete": true, "algorithm": algorithm, "data": data })
+        },
+    )
+}
+
+/// `GET /devices/{id}/users/{user_id}/templates/{finger}`
+pub fn one(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    may_touch_templates(call)?;
+    let (who, finger) = (who(call)?, finger(call)?);
+    ask_thoroughly(
+        call,
+        move |session, deadline| {
+            let algorithm = session.option(VERSION, deadline)?;
+            let found =
+                with(session, &who, deadline, |session, person| session.template(person, finger, deadline))?;
+            Ok((algorithm, found))
+        },
+        move |_, (algorithm, found)| {
+            let bytes = found.ok_or_else(|| nobody(&who.to_text()))?.ok_or_else(no_template)?;
+            Ok(json!({
+                "user_id": who.to_text(),
+                "finger": finger,
+                "algorithm": algorithm,
+                "data": STANDARD.encode(bytes.expose()),
+            }))
+        },
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    data: String,
+    algorithm: String,
+}
+
+/// `PUT /devices/{id}/users/{user_id}/templates/{finger}`
+pub fn put(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    may_touch_templates(call)?;
+    let (who, finger) = (who(call)?, finger(call)?);
+    let Wanted { data, algorithm } = call.body()?;
+    let wrong = || {
+        Problem::new(422, "invalid_value", "The field data is a template in Base64.").with("field", "data")
+    };
+    let bytes = STANDARD.decode(data.as_bytes()).map_err(|_| wrong())?;
+    let print = Fingerprint::new(finger, Validity::Valid, bytes).map_err(|_| wrong())?;
+    let act = act(call, "write_template", &who, finger)?;
+    thorough(
+        call,
+        act,
+        move |session, deadline| {
+            let here = session.option(VERSION, deadline)?;
+            if here.as_deref() != Some(algorithm.as_str()) {
+                return Ok(Err(here));
+            }
+            let written = with(session, &who, deadline, |session, person| {
+                session.write_template(person, &print, UploadForm::Single, deadline)
+            })?;
+            Ok(Ok(written))
+        },
+        move |done| match done {
+            Ok(Some(())) => Ok(json!({ "user_id": who.to_text(), "finger": finger, "written": true })),
+            Ok(None) => Err(nobody(&who.to_text())),
+            Err(here) => {
+                let here = here.unwrap_or_else(|| "that it does not tell".to_owned());
+                let detail =
+                    format!("The device has templates of version {here}; it could not read this one.");
+                Err(Problem::new(409, "other_algorithm", detail))
+            }
+        },
+    )
+}
+
+/// `DELETE /devices/{id}/users/{user_id}/templates/{finger}`
+pub fn delete(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    call.no_body()?;
+    may_touch_templates(call)?;
+    let (who, finger) = (who(call)?, finger(call)?);
+    let act = act(call, "delete_template", &who, finger)?;
+    thorough(
+        call,
+        act,
+        move |session, deadline| {
+            with(session, &who, deadline, |session, person| session.delete_template(person, finger, deadline))
+        },
+        move |done| {
+            done.ok_or_else(|| nobody(&who.to_text()))?;
+            Ok(json!({ "user_id": who.to_text(), "finger": finger, "deleted": true }))
+        },
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Enrol {
+    finger: u8,
+    #[serde(default)]
+    replace: bool,
+}
+
+/// `POST /devices/{id}/users/{user_id}/enrol`
+pub fn enrol(call: &mut Call) -> Handled {
+    call.allow(&["timeout"])?;
+    may_touch_templates(call)?;
+    let who = who(call)?;
+    let Enrol { finger, replace } = call.body()?;
+    if finger > 9 {
+        return Err(Problem::new(422, "invalid_value", "Fingers are 0 to 9.").with("field", "finger"));
+    }
+    let act = act(call, "enrol", &who, finger)?;
+    long(call, act, move |session, deadline, between, ticket| {
+        enrolled(session, who, (finger, replace), deadline, between, ticket)
+    })
+}
+
+/// However it ends, the device verifies people again if the session lasts.
+fn enrolled(
+    session: &mut Session,
+    who: UserId,
+    (finger, replace): (u8, bool),
+    deadline: Deadline,
+    between: &mut Between<'_>,
+    ticket: &Ticket,
+) -> Result<Ending, DeviceError> {
+    let Some(person) = session.user(&who, deadline)? else {
+        return Ok(Ending::failed(of_user(&UserError::Unknown).to_json()).before_it_began());
+    };
+    if session.template(&person, finger, deadline)?.is_some() {
+        if !replace {
+            let detail = "The finger is enrolled already; say replace if a new template is wanted.";
+            let problem = Problem::new(409, "already_enrolled", detail);
+            return Ok(Ending::failed(problem.to_json()).before_it_began());
+        }
+        session.delete_template(&person, finger, deadline)?;
+    }
+    let mut told = |happening: Option<Happening>| {
+        match happening {
+            Some(Happening::FingerPlaced) => ticket.happened("finger_placed", Value::Null),
+            Some(Happening::Score(score)) => ticket.happened("score", json!({ "score": score })),
+            Some(Happening::Over(_)) | None => {}
+        }
+        if ticket.is_cancelled() { GoOn::Cancel } else { GoOn::Yes }
+    };
+    let mut pause = |session: &mut Session| between.pause(session);
+    let ended = session.enrol(&person, finger, Validity::Valid, &mut told, &mut pause, deadline)?;
+    let failed = |status, code, detail: String| Ending::failed(Problem::new(status, code, detail).to_json());
+    Ok(match ended {
+        Ended::Done { template_size } => Ending::done(json!({
+            "user_id": who.to_text(), "finger": finger, "enrolled": true, "bytes": template_size,
+        })),
+        Ended::AlreadyEnrolled => failed(
+            409,
+            "already_enrolled",
+            "The device knows this finger already, perhaps as somebody else's.".to_owned(),
+        ),
+        Ended::Failed { result } => failed(
+            502,
+            "enrolment_failed",
+            format!(
+                "The samples were not good enough, or nobody came; the device's number for it is {result}."
+            ),
+        ),
+        Ended::TimedOut => failed(
+            504,
+            "deadline_exceeded",
+            "Nobody enrolled a finger within the deadline; the device verifies people again.".to_owned(),
+        ),
+        Ended::Cancelled => Ending { state: State::Cancelled, ..Ending::cancelled(None) },
+    })
+}
+
+fn act(call: &Call, kind: &'static str, who: &UserId, finger: u8) -> Result<Act, Problem> {
+    let deadline = call.deadline_or(call.gateway.table_timeout)?;
+    Ok(Act { kind, subject: Some(format!("user {}, finger {finger}", who.to_text())), deadline })
+}
+
+fn finger(call: &Call) -> Result<u8, Problem> {
+    let text = call.segment("finger");
+    let finger = text.parse().ok().filter(|finger| *finger <= 9 && text.len() == 1);
+    finger.ok_or_else(|| Problem::new(404, "not_found", "Fingers are 0 to 9."))
+}
+
+fn no_template() -> Problem {
+    Problem::new(404, "unknown_template", "The device has no template of this finger.")
+}
+
+const fn word(validity: Validity) -> &'static str {
+    match validity {
+        Validity::Valid => "valid",
+        Validity::Duress => "duress",
+        Validity::Invalid => "invalid",
+        Validity::Other(_) => "other",
+    }
+}

@@ -3,10 +3,10 @@
 use std::io::{BufRead, BufReader};
 
 use serde_json::{Value, json};
-use zkgate::simulator::{Config, Simulator};
+use zkgate::simulator::{Config, Fault, Simulator};
 use zkgate::wire::record::UserId;
 
-use crate::program::Program;
+use crate::program::{Program, values};
 use crate::service::{Service, Setup, eventually};
 
 fn simulator(devices: usize) -> Simulator {
@@ -243,6 +243,35 @@ fn people_are_written_and_imported_through_the_service() {
     let gone = asked.clone().with(["--yes"]).lines(["delete-user", "77", "81"]);
     assert_eq!(gone.iter().filter(|row| row["written"] == "deleted").count(), 2, "{gone:?}");
     assert_eq!(device.users().len(), 5);
+}
+
+#[test]
+fn an_import_that_breaks_ends_like_a_direct_one_and_what_is_listed_can_be_imported() {
+    let (service, simulator) = (Service::start(), simulator(1));
+    let device = &simulator.devices()[0];
+    let id = service.add_up(device);
+    let asked = Program::of(&service, ["device", &format!("@{id}")]);
+    let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+    let path = file.path().to_str().unwrap();
+    std::fs::write(file.path(), r#"[{"user_id":1},{"user_id":2},{"user_id":3}]"#).unwrap();
+    device.set_fault(Fault::parse("close:0@8+1*1").unwrap());
+    let ran = asked.fails(["import-users", path], 6, "outcome_unknown");
+    device.clear_faults();
+    let codes: Vec<_> = values(&ran.out).iter().map(|row| row["code"].clone()).collect();
+    assert_eq!(codes, ["not_verified", "outcome_unknown", "not_tried"]);
+    service.until_state(&id, "idle");
+    asked.well(["import-users", path]);
+    assert_eq!(device.users().len(), 8, "the same once more is complete");
+
+    let before = device.counters().command(8);
+    std::fs::write(file.path(), asked.json(["users"]).to_string()).unwrap();
+    let direct = Program::at(device);
+    let rows = asked.lines(["import-users", path]);
+    assert!(rows.len() == 8 && rows.iter().all(|row| row["written"] == "unchanged"), "{rows:?}");
+    asked.well(["disconnect"]);
+    let rows = direct.lines(["import-users", path]);
+    assert!(rows.len() == 8 && rows.iter().all(|row| row["result"] == "unchanged"), "{rows:?}");
+    assert_eq!(device.counters().command(8), before);
 }
 
 #[test]

@@ -44,6 +44,36 @@ fn pyzk_and_the_api_see_the_same_people_clock_and_door() {
         let passwords = order("passwords", json!({}));
         let hers = passwords.as_array().unwrap().iter().find(|each| each["user_id"] == "90001").unwrap();
         assert_eq!(hers["password"], "4711", "{row}");
+        // Changed alone and with others: the rest of everybody stays, the password too.
+        assert_eq!(
+            service.patch(&format!("{users}/90001"), &json!({ "name": "Ann O", "card_number": 8 })).status,
+            200,
+            "{row}"
+        );
+        let many = json!({ "upsert": [
+            { "user_id": "90001", "privilege": "user" }, { "user_id": "90003", "name": "Cy", "card_number": 3 },
+        ] });
+        let begun = service.post(&format!("{users}/bulk"), &many);
+        assert_eq!(begun.status, 202, "{row}: {begun:?}");
+        let ended = service.until(&format!("/operations/{}", begun.json()["id"]), |shown| {
+            shown["state"] != "queued" && shown["state"] != "running"
+        });
+        assert_eq!(ended["state"], "done", "{row}: {ended}");
+        let uid = |n: usize| ended["result"]["rows"][n]["uid"].clone();
+        let read = order("tables", json!({}));
+        for expected in [
+            json!({ "uid": uid(0), "user_id": "90001", "name": "Ann O", "privilege": 0, "card_number": 8 }),
+            json!({ "uid": uid(1), "user_id": "90003", "name": "Cy", "privilege": 0, "card_number": 3 }),
+        ] {
+            assert!(
+                read["users"].as_array().unwrap().contains(&expected),
+                "{row}: {expected}: {}",
+                read["users"]
+            );
+        }
+        let passwords = order("passwords", json!({}));
+        let hers = passwords.as_array().unwrap().iter().find(|each| each["user_id"] == "90001").unwrap();
+        assert_eq!(hers["password"], "4711", "{row}");
         assert!(order("info", json!({}))["time"].as_str().unwrap().starts_with("2027-01-01T00:00:"), "{row}");
 
         // pyzk writes, the API reads.

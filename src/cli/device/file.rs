@@ -123,6 +123,9 @@ fn members(person: Value) -> Result<Members, String> {
     known(object.keys().map(String::as_str))?;
     let mut members = Members::new();
     for (name, value) in object {
+        if IGNORED.contains(&name.as_str()) {
+            continue;
+        }
         match value {
             Value::Null => {}
             Value::String(text) => members.push((name, text)),
@@ -178,7 +181,7 @@ mod tests {
     #[test]
     fn csv_and_json_say_the_same() {
         let json = r#"[{"user_id":"007","name":"Doe, \"J\" 张","password":"0012","privilege":"manager",
-            "enabled":false,"card_number":77,"group":2,"uid":4,"has_password":true},{"user_id":9,"name":null}]"#;
+            "enabled":false,"card_number":77,"group":2,"uid":4,"has_password":true,"time_zones":{"set":1}},{"user_id":9,"name":null}]"#;
         let people = parse(CSV, Format::Csv).unwrap();
         assert_eq!(people, parse(json, Format::Json).unwrap());
         assert_eq!((people[0].user_id.to_text().as_ref(), people[0].card_number), ("007", Some(77)));

@@ -7,6 +7,7 @@ mod service;
 use serde_json::{Value, json};
 use zkgate::base::secret::Secret;
 use zkgate::simulator::{Config, DeviceHandle, Fault, Profile, Simulator};
+use zkgate::wire::record::user::TimeZones;
 use zkgate::wire::text::FixedText;
 
 use service::{Answer, Service, Setup, eventually};
@@ -28,23 +29,20 @@ fn allow(service: &Service, id: &str) {
     assert_eq!(set.status, 200, "{set:?}");
 }
 
-/// Whose, which, and its template.
-type Finger = (String, u8, Vec<u8>);
+/// Whose, which, what it is good for, and its template.
+type Finger = (String, u8, u8, Vec<u8>);
 
 /// Everything that the device keeps of people, in an order that does not depend on its indices.
-fn state(device: &DeviceHandle) -> (Vec<String>, Vec<Finger>) {
+fn state(device: &DeviceHandle) -> (Vec<Vec<u8>>, Vec<Finger>) {
     let users = device.users();
     let who = |uid| users.iter().find(|user| user.uid == uid).unwrap().user_id.to_text().into_owned();
-    let mut people: Vec<String> = users
-        .iter()
-        .map(|user| {
-            let parts = (user.card_number, user.group, user.privilege.0, user.time_zones);
-            let password = user.password.expose().to_text().into_owned();
-            format!("{} {} {password} {parts:?}", user.user_id.to_text(), user.name.to_text())
-        })
+    // Everything but the index.
+    let mut people: Vec<Vec<u8>> = device.records().iter().map(|record| record[2..].to_vec()).collect();
+    let mut prints: Vec<_> = device
+        .templates()
+        .into_iter()
+        .map(|(uid, finger, good_for, bytes)| (who(uid), finger, good_for, bytes))
         .collect();
-    let mut prints: Vec<_> =
-        device.templates().into_iter().map(|(uid, finger, _, bytes)| (who(uid), finger, bytes)).collect();
     people.sort();
     prints.sort();
     (people, prints)
@@ -62,19 +60,32 @@ fn a_device_is_put_back_as_it_was_also_onto_another_one_and_over_both_transports
                 let (_simulator, device) = device(profile, 30, 12);
                 let mut users = device.users();
                 users[3].password = Secret::new(FixedText::new(b"71293").unwrap());
+                users[4].time_zones = match users[4].time_zones {
+                    TimeZones::Set(_) => TimeZones::Set(6),
+                    TimeZones::List { .. } => TimeZones::List { flag: 1, zones: [3, 7, 0] },
+                };
                 device.set_users(&users);
-                let before = state(&device);
                 let id = service.add_with(&device, &json!({ "transport": transport }));
                 service.until_state(&id, "idle");
                 allow(&service, &id);
                 let path = format!("/devices/{id}");
+                // Somebody has a finger that calls for help, and an upper bit of rights that nobody has described.
+                let algorithm = service.get(&format!("{path}/templates")).json()["algorithm"].clone();
+                let help = json!({ "data": "T3IjUwAAAAE=", "algorithm": algorithm, "use": "duress" });
+                let put = service.put(&format!("{path}/users/1020/templates/9"), &help);
+                assert_eq!(put.status, 200, "{case}: {put:?}");
+                let mut odd = device.records()[6].clone();
+                odd[2] |= 0x40;
+                assert!(device.add_record(&odd), "{case}");
+                let before = state(&device);
+                assert_eq!(before.1.iter().filter(|print| print.2 == 3).count(), 1, "{case}");
                 let made =
                     over(&service, &service.post(&format!("{path}/backups"), &json!({ "templates": true })));
                 assert_eq!(made["state"], "done", "{case}: {made}");
                 let backup = made["result"]["id"].clone();
                 assert_eq!(
                     (&made["result"]["users"], &made["result"]["templates"]),
-                    (&json!(30), &json!(12)),
+                    (&json!(30), &json!(13)),
                     "{case}"
                 );
                 assert_eq!(
@@ -122,8 +133,16 @@ fn a_device_is_put_back_as_it_was_also_onto_another_one_and_over_both_transports
                 wanted["allow_other_device"] = true.into();
                 let done = over(&service, &service.post(&restore, &wanted));
                 assert_eq!(done["state"], "done", "{case}: {done}");
-                let (people, prints) = state(&spare.devices()[0]);
-                assert_eq!((people.len(), prints), (30, before.1.clone()), "{case}");
+                assert_eq!(state(&spare.devices()[0]), before, "{case}");
+
+                // A finger that calls for help and has become an ordinary one is not as in the backup.
+                let ordinary = json!({ "data": "T3IjUwAAAAE=", "algorithm": algorithm });
+                let put = service.put(&format!("{path}/users/1020/templates/9"), &ordinary);
+                assert_eq!(put.status, 200, "{case}: {put:?}");
+                wanted["allow_other_device"] = false.into();
+                let done = over(&service, &service.post(&format!("{path}/restore"), &wanted));
+                assert_eq!(done["state"], "done", "{case}: {done}");
+                assert_eq!(state(&device), before, "{case}");
             });
         }
     });

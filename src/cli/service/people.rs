@@ -172,7 +172,8 @@ fn written(out: Output, told: &Value) -> Done {
 
 /// A person as the API takes them.
 fn body(change: &UserChange) -> Value {
-    let UserChange { user_id, name, password, level, disabled, card_number, group, time_zones } = change;
+    let UserChange { user_id, name, password, level, disabled, card_number, group, time_zones, like: _ } =
+        change;
     let mut body = Map::new();
     let mut say = |name: &str, value: Option<Value>| {
         if let Some(value) = value {

@@ -29,8 +29,9 @@ pub struct PersonWrite {
 /// The size that a block grows to, in bytes: between two of them others are served.
 const BLOCK: usize = 32 * 1024;
 
-/// The fingers of people by index, as a table has them.
-type Fingers = HashMap<u16, BTreeMap<u8, Vec<u8>>>;
+/// The fingers of people by index, as a table has them. What a finger is good for is part of it: one that calls for
+/// help must not become an ordinary one.
+type Fingers = HashMap<u16, BTreeMap<u8, (Validity, Vec<u8>)>>;
 
 /// Somebody who is to be written.
 struct Candidate<'p> {
@@ -201,9 +202,9 @@ fn plan<'p>(
             Row::Write(record, written) => candidates.push(Candidate { row, record, written, fingers }),
             Row::Settled(Ok(Written::Unchanged { uid })) => {
                 let known = before.get(&uid);
-                let as_wanted = fingers.iter().all(|(finger, print)| {
-                    known.and_then(|known| known.get(finger)) == Some(print.bytes().expose())
-                });
+                let as_wanted = fingers
+                    .iter()
+                    .all(|(finger, print)| is(print, known.and_then(|known| known.get(finger))));
                 match roster.find(&person.user.user_id) {
                     Ok(Some(record)) if !as_wanted => {
                         let (record, written) = (record.clone(), Written::Updated { uid });
@@ -249,12 +250,11 @@ fn check(
         }
         let uid = candidate.record.user().uid;
         let (had, has) = (before.get(&uid).unwrap_or(&nobody), now.get(&uid).unwrap_or(&nobody));
-        let arrived =
-            candidate.fingers.iter().all(|(finger, print)| has.get(finger) == Some(print.bytes().expose()));
+        let arrived = candidate.fingers.iter().all(|(finger, print)| is(print, has.get(finger)));
         // Fingers that were not in the call must still be there.
         let kept = had
             .iter()
-            .all(|(finger, bytes)| candidate.fingers.contains_key(finger) || has.get(finger) == Some(bytes));
+            .all(|(finger, print)| candidate.fingers.contains_key(finger) || has.get(finger) == Some(print));
         *row = match verify(&candidate.record, read.get(&uid)) {
             Ok(()) if !(arrived && kept) => {
                 Err(UserError::StoredDifferently { fields: vec![Field::Templates] })
@@ -265,11 +265,16 @@ fn check(
     }
 }
 
+/// Whether a finger of the table is the one that was to be written.
+fn is(print: &Fingerprint, read: Option<&(Validity, Vec<u8>)>) -> bool {
+    read.is_some_and(|(validity, bytes)| *validity == print.validity() && bytes == print.bytes().expose())
+}
+
 fn fingers(table: &TemplateTable) -> Fingers {
     let mut fingers = Fingers::new();
     for template in table.iter() {
         let bytes = template.bytes().expose().to_vec();
-        fingers.entry(template.uid).or_default().insert(template.finger, bytes);
+        fingers.entry(template.uid).or_default().insert(template.finger, (template.validity, bytes));
     }
     fingers
 }

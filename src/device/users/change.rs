@@ -26,6 +26,15 @@ pub struct UserChange {
     pub group: Option<u8>,
     /// Their access time zones, in the form that the device has.
     pub time_zones: Option<TimeZones>,
+    /// Somebody as another device, or this one at another time, has them: what is not said above is to be as there.
+    pub like: Option<Likeness>,
+}
+
+/// A record of another table, and in which encoding its name is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Likeness {
+    record: UserRecord,
+    encoding: NameEncoding,
 }
 
 impl UserChange {
@@ -33,6 +42,14 @@ impl UserChange {
     #[must_use]
     pub fn of(user_id: UserId) -> Self {
         Self { user_id, ..Self::default() }
+    }
+
+    /// Somebody as they stand in another table. On a device with the same layout the record is the same byte for
+    /// byte, but for the index; with another layout it is the same in all that this layout has a place for.
+    #[must_use]
+    pub fn like(record: UserRecord, encoding: NameEncoding) -> Self {
+        let user_id = record.user().user_id;
+        Self { like: Some(Likeness { record, encoding }), ..Self::of(user_id) }
     }
 
     /// A record of somebody whom the device does not know yet.
@@ -51,7 +68,10 @@ impl UserChange {
 
     /// The record with everything set that is to be set.
     pub(super) fn apply(&self, record: UserRecord, encoding: NameEncoding) -> Result<UserRecord, UserError> {
-        let mut record = record;
+        let mut record = match &self.like {
+            Some(like) => like.onto(record, encoding)?,
+            None => record,
+        };
         if let Some(name) = &self.name {
             let bytes = encoding.encode(name).map_err(UserError::NameNotEncodable)?;
             record = record.with_name(&bytes).map_err(too_long(UserError::NameTooLong))?;
@@ -80,6 +100,40 @@ impl UserChange {
             record = record.with_group(group);
         }
         Ok(record)
+    }
+}
+
+impl Likeness {
+    /// The record as somebody is to have it who has `record` now.
+    fn onto(&self, record: UserRecord, encoding: NameEncoding) -> Result<UserRecord, UserError> {
+        let like = self.record.user();
+        let name = self.encoding.decode(like.name.as_bytes());
+        let alike = self.record.layout() == record.layout();
+        let mut made = if alike {
+            self.record.clone().with_uid(record.user().uid)
+        } else {
+            let password = like.password.expose().as_bytes();
+            let room = record.layout().password_room();
+            record
+                .with_privilege(like.privilege)
+                .with_card_number(like.card_number)
+                .with_group(like.group)
+                .with_password(password)
+                .map_err(|_| UserError::Password { room })?
+        };
+        if !alike {
+            // Zones in a form that this device does not have say nothing here: those of the group count.
+            made = made.clone().with_time_zones(like.time_zones).unwrap_or(made);
+        }
+        if alike && (!name.exact || self.encoding == encoding) {
+            // The bytes say what nobody here can read.
+            return Ok(made);
+        }
+        if !name.exact {
+            return Err(UserError::NameUnreadable);
+        }
+        let bytes = encoding.encode(&name.text).map_err(UserError::NameNotEncodable)?;
+        made.with_name(&bytes).map_err(too_long(UserError::NameTooLong))
     }
 }
 
@@ -142,6 +196,52 @@ mod tests {
             let after = level.apply(before, NameEncoding::UTF_8).unwrap();
             assert_eq!(after.user().privilege.0, 0xa1, "the other bits stay");
         }
+    }
+
+    #[test]
+    fn a_likeness_is_byte_for_byte_where_that_can_be() {
+        let (utf8, gbk) = (NameEncoding::UTF_8, NameEncoding::parse("gbk").unwrap());
+        let longer = UserLayout::for_stride(84).unwrap();
+        for layout in [UserLayout::Compact, UserLayout::FULL, longer] {
+            let mut bytes = record(layout).bytes().expose().clone();
+            // The upper bits of the privilege, what lies behind a name, and what nobody has described.
+            bytes[2] = 0xac;
+            bytes[14] = 0x41;
+            if let Some(last) = bytes.get_mut(80) {
+                *last = 7;
+            }
+            let there = UserRecord::new(&bytes, layout).unwrap();
+            let copied = UserChange::like(there.clone(), utf8).create(3, layout, utf8).unwrap();
+            assert_eq!(copied, there.clone().with_uid(3), "{layout:?}");
+            let named = there.clone().with_name(&[0xd5, 0xc5]).unwrap();
+            let copied = UserChange::like(named.clone(), utf8).create(3, layout, utf8).unwrap();
+            assert_eq!(copied, named.clone().with_uid(3), "bytes that are no UTF-8 stay");
+            let copied = UserChange::like(named, gbk).create(3, layout, utf8).unwrap();
+            assert_eq!(copied.user().name.as_bytes(), "张".as_bytes(), "{layout:?}");
+        }
+    }
+
+    #[test]
+    fn a_likeness_on_another_layout_has_all_that_there_is_a_place_for() {
+        let utf8 = NameEncoding::UTF_8;
+        let zones = TimeZones::List { flag: 1, zones: [3, 2, 1] };
+        let full =
+            record(UserLayout::FULL).with_time_zones(zones).unwrap().with_card_number(77).with_group(4);
+        let full = full.with_name(b"Ann").unwrap().with_password(b"123").unwrap();
+        let copied = UserChange::like(full.clone(), utf8).create(3, UserLayout::Compact, utf8).unwrap();
+        let (one, other) = (full.user(), copied.user());
+        assert_eq!((one.card_number, one.group, &one.name), (other.card_number, other.group, &other.name));
+        assert_eq!(
+            (other.user_id, other.uid, other.password.expose().as_bytes()),
+            (one.user_id, 3, &b"123"[..])
+        );
+        assert_eq!(other.time_zones, TimeZones::Set(1), "as for everybody new");
+        let unreadable = full.clone().with_name(&[0xff]).unwrap();
+        let refused = UserChange::like(unreadable, utf8).create(3, UserLayout::Compact, utf8);
+        assert_eq!(refused, Err(UserError::NameUnreadable));
+        let long = full.with_password(b"12345678").unwrap();
+        let refused = UserChange::like(long, utf8).create(3, UserLayout::Compact, utf8);
+        assert_eq!(refused, Err(UserError::Password { room: 5 }));
     }
 
     #[test]

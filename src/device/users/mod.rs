@@ -6,7 +6,7 @@ mod plan;
 mod report;
 mod write;
 
-pub use change::UserChange;
+pub use change::{Likeness, UserChange};
 pub use report::{Field, Progress, Report, UserError, Written};
 pub use write::Mode;
 

@@ -51,6 +51,9 @@ pub enum UserError {
     /// The name is too long: its bytes, and how many fit.
     #[error("the name takes {0} bytes; {1} fit")]
     NameTooLong(usize, usize),
+    /// The name's bytes are none of the encoding that they should be in, and this device needs them in another form.
+    #[error("the name's bytes cannot be read in the encoding of the device that they come from")]
+    NameUnreadable,
     /// The password is not made of digits, or of too many.
     #[error("a password on this device is at most {room} digits")]
     Password {
@@ -163,6 +166,7 @@ impl UserError {
         match self {
             Self::UserId => "unusable_user_id",
             Self::NameNotEncodable(_) => "name_not_encodable",
+            Self::NameUnreadable => "name_not_encodable",
             Self::NameTooLong(..) => "name_too_long",
             Self::Password { .. } => "unusable_password",
             Self::TimeZones => "unusable_time_zones",

@@ -87,6 +87,26 @@ pub fn one(call: &mut Call) -> Handled {
 struct Wanted {
     data: String,
     algorithm: String,
+    #[serde(default, rename = "use")]
+    good_for: Use,
+}
+
+/// What a finger is to be good for.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Use {
+    #[default]
+    Valid,
+    Duress,
+}
+
+impl Use {
+    pub(super) const fn validity(self) -> Validity {
+        match self {
+            Self::Valid => Validity::Valid,
+            Self::Duress => Validity::Duress,
+        }
+    }
 }
 
 /// `PUT /devices/{id}/users/{user_id}/templates/{finger}`
@@ -94,12 +114,12 @@ pub fn put(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     may_touch_templates(call)?;
     let (who, finger) = (who(call)?, finger(call)?);
-    let Wanted { data, algorithm } = call.body()?;
+    let Wanted { data, algorithm, good_for } = call.body()?;
     let wrong = || {
         Problem::new(422, "invalid_value", "The field data is a template in Base64.").with("field", "data")
     };
     let bytes = STANDARD.decode(data.as_bytes()).map_err(|_| wrong())?;
-    let print = Fingerprint::new(finger, Validity::Valid, bytes).map_err(|_| wrong())?;
+    let print = Fingerprint::new(finger, good_for.validity(), bytes).map_err(|_| wrong())?;
     let act = act(call, "write_template", &who, finger)?;
     thorough(
         call,

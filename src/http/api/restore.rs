@@ -20,7 +20,7 @@ use crate::store::backups::{Content, Label};
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::UserId;
 use crate::wire::record::template::Validity;
-use crate::wire::record::user::{Level, TimeZones, UserLayout};
+use crate::wire::record::user::UserLayout;
 use crate::wire::record::user_record::UserRecord;
 
 #[derive(Deserialize)]
@@ -65,23 +65,14 @@ pub fn restore(call: &mut Call) -> Handled {
 
 struct Work {
     label: Label,
-    people: Vec<Person>,
+    people: Vec<PersonWrite>,
     templates: bool,
     dry_run: bool,
     allow_other_device: bool,
 }
 
-/// Somebody in a backup.
-struct Person {
-    user_id: UserId,
-    /// Their time zones have a form that not every device has.
-    zones: TimeZones,
-    /// What is to be written; `None` when their name cannot be written as it is.
-    write: Option<PersonWrite>,
-}
-
 /// The people of a backup.
-fn people(content: &Content, encoding: NameEncoding, templates: bool) -> Vec<Person> {
+fn people(content: &Content, encoding: NameEncoding, templates: bool) -> Vec<PersonWrite> {
     let Some(layout) = UserLayout::for_stride(usize::from(content.stride)) else { return Vec::new() };
     let mut prints: HashMap<u16, Vec<Fingerprint>> = HashMap::new();
     for print in content.prints.iter().filter(|_| templates) {
@@ -91,26 +82,11 @@ fn people(content: &Content, encoding: NameEncoding, templates: bool) -> Vec<Per
         }
     }
     let records = content.records.expose().chunks_exact(usize::from(content.stride));
-    let records = records.filter_map(|record| UserRecord::new(record, layout).ok());
     records
+        .filter_map(|record| UserRecord::new(record, layout).ok())
         .map(|record| {
-            let user = record.user();
-            let name = encoding.decode(user.name.as_bytes());
-            let change = UserChange {
-                user_id: user.user_id,
-                name: Some(name.text),
-                password: Some(crate::base::secret::Secret::new(
-                    user.password.expose().to_text().into_owned(),
-                )),
-                level: Level::ALL.into_iter().find(|level| level.name() == user.privilege.name()),
-                disabled: Some(user.privilege.is_disabled()),
-                card_number: Some(user.card_number),
-                group: Some(user.group),
-                time_zones: Some(user.time_zones),
-            };
-            let fingerprints = prints.remove(&user.uid).unwrap_or_default();
-            let write = name.exact.then_some(PersonWrite { user: change, fingerprints });
-            Person { user_id: user.user_id, zones: user.time_zones, write }
+            let fingerprints = prints.remove(&record.user().uid).unwrap_or_default();
+            PersonWrite { user: UserChange::like(record, encoding), fingerprints }
         })
         .collect()
 }
@@ -129,45 +105,31 @@ impl Work {
         }
         let table = session.users(deadline)?;
         let known = |id: &UserId| table.iter().any(|user| user.user_id == *id);
-        let unreadable = self.people.iter().filter(|person| person.write.is_none()).count();
         if self.dry_run {
-            let there = self.people.iter().filter(|person| known(&person.user_id)).count();
+            let there = self.people.iter().filter(|person| known(&person.user.user_id)).count();
             return Ok(Ending::done(json!({
                 "dry_run": true,
                 "people": self.people.len(),
                 "new": self.people.len() - there,
                 "known": there,
-                "unreadable_names": unreadable,
                 "templates": self.templates.then_some(self.label.templates),
             })));
         }
-        let same_form = |zones: &TimeZones| match table.layout() {
-            Some(UserLayout::Compact) => matches!(zones, TimeZones::Set(_)),
-            Some(UserLayout::Full { .. }) => matches!(zones, TimeZones::List { .. }),
-            None => false,
-        };
-        let writes: Vec<PersonWrite> = self
-            .people
-            .iter()
-            .filter_map(|person| {
-                let mut write = person.write.clone()?;
-                // Another kind of device keeps them in another form: those of the group count then.
-                write.user.time_zones = write.user.time_zones.filter(|_| same_form(&person.zones));
-                Some(write)
-            })
-            .collect();
-        let total = writes.len() as u64;
+        drop(table);
+        let total = self.people.len() as u64;
         ticket.progress(0, total);
         let pause = &mut |session: &mut Session| between.pause(session);
         let mut progress = |now: Progress| ticket.progress(now.done as u64, total);
         let report = match self.templates {
-            true => session.write_people(&writes, Mode::Upsert, encoding, pause, &mut progress, deadline)?,
+            true => {
+                session.write_people(&self.people, Mode::Upsert, encoding, pause, &mut progress, deadline)?
+            }
             false => {
-                let changes: Vec<UserChange> = writes.iter().map(|write| write.user.clone()).collect();
+                let changes: Vec<_> = self.people.iter().map(|person| person.user.clone()).collect();
                 session.write_users(&changes, Mode::Upsert, encoding, pause, &mut progress, deadline)?
             }
         };
-        self.told(&writes, report, ticket)
+        self.told(report, ticket)
     }
 
     /// Why this backup is not for this device.
@@ -188,12 +150,12 @@ impl Work {
         Ok(None)
     }
 
-    fn told(&self, writes: &[PersonWrite], report: Report, ticket: &Ticket) -> Result<Ending, DeviceError> {
+    fn told(&self, report: Report, ticket: &Ticket) -> Result<Ending, DeviceError> {
         let Report { rows, broke } = report;
         let mut told: Vec<Value> = Vec::with_capacity(self.people.len());
         let mut failed = 0;
-        for (write, row) in writes.iter().zip(rows) {
-            let id = write.user.user_id.to_text();
+        for (person, row) in self.people.iter().zip(rows) {
+            let id = person.user.user_id.to_text();
             told.push(match row {
                 Ok(done) => written(&id, done),
                 Err(error) => {
@@ -201,13 +163,6 @@ impl Work {
                     json!({ "user_id": id, "code": error.code(), "detail": error.to_string() })
                 }
             });
-        }
-        for person in self.people.iter().filter(|person| person.write.is_none()) {
-            failed += 1;
-            let detail = "the name's bytes are none in the device's name_encoding";
-            told.push(json!({
-                "user_id": person.user_id.to_text(), "code": "name_not_encodable", "detail": detail,
-            }));
         }
         let total = self.people.len();
         let result = json!({ "dry_run": false, "people": total, "failed": failed, "rows": told });

@@ -124,6 +124,7 @@ impl Person {
                 Zones::Set(Bits { set }) => TimeZones::Set(set),
                 Zones::List(List { flag, zones }) => TimeZones::List { flag, zones },
             }),
+            like: None,
         })
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn of_user(error: &UserError) -> Problem {
         UserError::UserId
         | UserError::NameNotEncodable(_)
         | UserError::NameTooLong(..)
+        | UserError::NameUnreadable
         | UserError::Password { .. }
         | UserError::TimeZones
         | UserError::Twice => 422,

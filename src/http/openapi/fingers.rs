@@ -52,6 +52,11 @@ pub(super) fn describe(doc: &mut Document) {
         input([
             ("data", with(base64(), "maxLength", 90_000), "the template in Base64"),
             ("algorithm", text(), "its version, which must be the device's"),
+            (
+                "use?",
+                with(word(&["valid", "duress"]), "default", "valid"),
+                "`duress`: the same, and raises a silent alarm",
+            ),
         ]),
     );
     let told = |word| {

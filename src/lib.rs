@@ -64,6 +64,7 @@ pub mod delivery;
 pub mod device;
 pub mod dialog;
 pub mod discovery;
+pub mod fleet;
 pub mod http;
 pub mod journal;
 pub mod operations;

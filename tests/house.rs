@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every room and the rooms it may use besides itself. The first row whose path begins a file's is that file's.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("main", &["cli"]),
     ("lib", &[]),
     ("app", &["*"]),
@@ -20,9 +20,21 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("http/response", &["base"]),
     ("operations", &["store", "base"]),
     ("discovery", &["registry", "device", "dialog", "wire", "base"]),
+    ("fleet", &["operations", "registry", "store", "device", "wire", "base"]),
     (
         "http",
-        &["discovery", "journal", "delivery", "operations", "registry", "store", "device", "wire", "base"],
+        &[
+            "discovery",
+            "fleet",
+            "journal",
+            "delivery",
+            "operations",
+            "registry",
+            "store",
+            "device",
+            "wire",
+            "base",
+        ],
     ),
     ("ops", &["base"]),
     ("journal", &["registry", "store", "device", "dialog", "transport", "wire", "base"]),

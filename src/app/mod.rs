@@ -22,6 +22,7 @@ use crate::base::secret::Secret;
 use crate::config::{Settings, Token};
 use crate::delivery::Deliveries;
 use crate::discovery::Discovery;
+use crate::fleet::Fleet;
 use crate::http::acceptor::{self, Acceptor};
 use crate::http::device_settings::AllDeviceSettings;
 use crate::http::engine::Engine;
@@ -41,6 +42,7 @@ use crate::store::backups::Backups;
 use crate::store::device::{Facts, NewDevice, SessionMode, TransportChoice};
 use crate::store::journal::Journal;
 use crate::store::ledger::{Book, Ledger};
+use crate::store::sealer::Sealer;
 use crate::store::{Store, StoreError};
 use crate::wire::comm_key::CommKey;
 
@@ -135,6 +137,7 @@ impl App {
         let opening = Deadline::after(clock.now(), OPENING);
         let made = ledger.ask(opening, Book::tokens)?;
         let device_settings = ledger.ask(opening, Book::device_settings)?;
+        let sealer = Arc::new(Sealer::new(settings.backup_key_file.clone()));
         let operations = Operations::new(ledger, Arc::clone(&clock));
         let journal = Journal::open(&translate::journal(settings), Arc::clone(&clock), &liveness)?;
         let told = translate::deliveries(settings);
@@ -166,6 +169,8 @@ impl App {
         let engine = Arc::new(Engine::start(&socket)?);
         let (alive, ready) = health::views(&liveness, &store, &journal, operations.ledger(), &clock);
         let discovery = Discovery::new(Arc::clone(&registry));
+        let ledger = Arc::clone(operations.ledger());
+        let fleet = Fleet::new(Arc::clone(&registry), ledger, Arc::clone(&sealer), Arc::clone(&clock));
         let gateway = Arc::new(Gateway {
             registry,
             recent,
@@ -177,8 +182,9 @@ impl App {
             alarms,
             followers: translate::followers(settings),
             streams,
-            backups: Backups::new(&settings.state_dir, settings.backup_key_file.clone()),
+            backups: Backups::new(&settings.state_dir, sealer),
             discovery,
+            fleet: Arc::new(fleet),
             device_settings: AllDeviceSettings::new(device_settings),
             tokens: Tokens::new(check, made),
             operations,

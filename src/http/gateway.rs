@@ -11,6 +11,7 @@ use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
 use crate::delivery::Deliveries;
 use crate::discovery::Discovery;
+use crate::fleet::Fleet;
 use crate::journal::Collector;
 use crate::operations::Operations;
 use crate::registry::Registry;
@@ -52,6 +53,8 @@ pub struct Gateway {
     pub backups: Backups,
     /// Looking for devices.
     pub discovery: Discovery,
+    /// The people of several devices.
+    pub fleet: Arc<Fleet>,
     /// What is being done, and who did what.
     pub operations: Arc<Operations>,
     /// The deadline of a request that names none.

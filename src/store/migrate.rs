@@ -36,11 +36,10 @@ pub(super) const JOURNAL_POSTGRES: &[Migration] = &[Migration {
 }];
 
 /// The steps of the ledger.
-pub(super) const LEDGER_SQLITE: &[Migration] = &[Migration {
-    version: 1,
-    name: "ledger",
-    sql: include_str!("migrations/ledger_sqlite/0001_ledger.sql"),
-}];
+pub(super) const LEDGER_SQLITE: &[Migration] = &[
+    Migration { version: 1, name: "ledger", sql: include_str!("migrations/ledger_sqlite/0001_ledger.sql") },
+    Migration { version: 2, name: "people", sql: include_str!("migrations/ledger_sqlite/0002_people.sql") },
+];
 
 /// The steps that a database at this version lacks.
 ///

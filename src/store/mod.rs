@@ -21,6 +21,7 @@ mod owner;
 mod postgres;
 mod row;
 mod rules;
+pub mod sealer;
 mod settings;
 mod snapshot;
 mod sqlite;

@@ -81,6 +81,7 @@ fn every_problem_that_is_described_is_a_row_of_the_table_of_codes_and_every_row_
         "method_not_allowed",
         "invalid_request",
         "rows_failed",
+        "devices_failed",
         "already_enrolled",
         "enrolment_failed",
         "other_device",

@@ -9,7 +9,11 @@ use crate::contract::{Operation, objections, operations};
 use crate::service::{Answer, Service, Setup};
 
 /// Operations that take away what others need come last, in this order.
-const LAST: [&str; 22] = [
+const LAST: [&str; 26] = [
+    "checkPeople",
+    "applyPeople",
+    "getPeople",
+    "forgetPeople",
     "getTemplate",
     "deleteTemplate",
     "getBackup",

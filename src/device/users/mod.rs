@@ -1,12 +1,14 @@
 //! The people that a device knows: reading them, and changing them so that nothing is lost that was not meant.
 
 mod change;
+mod compare;
 mod delete;
 mod plan;
 mod report;
 mod write;
 
 pub use change::{Likeness, UserChange};
+pub use compare::{Comparison, Other, Step};
 pub use report::{Field, Progress, Report, UserError, Written};
 pub use write::Mode;
 

@@ -20,6 +20,7 @@ use crate::http::response::{Answer, ContentType};
 use crate::operations::{Ending, Ticket};
 use crate::registry::Between;
 use crate::store::backups::{BackupError, Content, Entry, Label, Name, Print};
+use crate::store::sealer::SealError;
 use crate::wire::record::user::UserLayout;
 
 #[derive(Deserialize)]
@@ -154,11 +155,11 @@ fn of_backup(error: &BackupError) -> Problem {
     match error {
         BackupError::Unknown(name) => Problem::none("backup", name.as_str()),
         BackupError::Full { .. } => Problem::new(409, "backups_full", sentence(&error.to_string())),
-        BackupError::Sealed(_) | BackupError::NoKey(_) => {
+        BackupError::Seal(SealError::Sealed(_) | SealError::NoKey(_)) => {
             log::warn!("a backup does not open: {error}");
             Problem::new(409, "backup_locked", sentence(&error.to_string()))
         }
-        BackupError::Io(error) => {
+        BackupError::Io(error) | BackupError::Seal(SealError::Io(error)) => {
             log::warn!("the directory of backups: {error}");
             let detail = "The directory of backups does not do what it should; the service's log says why.";
             Problem::new(503, "store_unavailable", detail)

@@ -158,10 +158,13 @@ fn forget_settings(gateway: &Gateway, id: &DeviceId) {
     let (id, deadline) = (id.clone(), Deadline::after(gateway.clock.now(), Deadline::CEILING));
     gateway.operations.ledger().then(
         deadline,
-        move |book| book.forget_device_settings(id.as_str()),
+        move |book| {
+            book.forget_people(id.as_str())?;
+            book.forget_device_settings(id.as_str())
+        },
         |done| {
             if let Err(error) = done {
-                log::warn!("the settings of a deleted device stay in the ledger: {error}");
+                log::warn!("what was kept of a deleted device stays in the ledger: {error}");
             }
         },
     );

@@ -25,6 +25,8 @@ pub mod journal;
 pub mod messages;
 pub mod operations;
 pub mod options;
+pub mod people;
+mod people_view;
 pub mod person_access;
 pub mod power;
 pub mod punches;

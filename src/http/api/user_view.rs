@@ -63,7 +63,8 @@ pub(super) fn written(user_id: &str, written: Written) -> Value {
     json!({ "user_id": user_id, "uid": uid, "written": done })
 }
 
-fn zones(zones: TimeZones) -> Value {
+/// Time zones in whichever form.
+pub(super) fn zones(zones: TimeZones) -> Value {
     match zones {
         TimeZones::Set(bits) => json!({ "set": bits }),
         TimeZones::List { flag, zones } => json!({ "flag": flag, "zones": zones }),

@@ -73,7 +73,7 @@ pub fn change(call: &mut Call) -> Handled {
 }
 
 /// Says which row of the request is meant.
-fn row_problem(problem: Problem, place: &str) -> Problem {
+pub(super) fn row_problem(problem: Problem, place: &str) -> Problem {
     let detail = format!("{place}: {}", problem.detail);
     Problem { detail, ..problem }.with("row", place)
 }

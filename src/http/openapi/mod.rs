@@ -23,6 +23,7 @@ mod operation;
 mod operations;
 mod options;
 mod page;
+mod people;
 mod power;
 mod problems;
 mod punches;
@@ -54,6 +55,7 @@ const RESOURCES: &[fn(&mut Document)] = &[
     info::describe,
     time::describe,
     users::describe,
+    people::describe,
     tables::describe,
     door::describe,
     collection::describe,

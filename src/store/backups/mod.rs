@@ -1,23 +1,23 @@
 //! Backups of devices: files in the state directory, each sealed, with a label that says whose it is.
 
 mod content;
-mod seal;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::sealer::{SealError, Sealed, Sealer, write_whole};
 pub use content::{Content, ContentError, Print};
-pub use seal::{Key, Sealed};
 
 /// Where they are, and what seals them.
 #[derive(Debug)]
 pub struct Backups {
     directory: PathBuf,
-    key_file: PathBuf,
+    sealer: Arc<Sealer>,
 }
 
 /// Whose backup it is, and what is in it. Anybody who has the file can read this.
@@ -65,12 +65,9 @@ pub enum BackupError {
     /// There is none with this name.
     #[error("there is no backup {}", .0.as_str())]
     Unknown(Name),
-    /// The file does not open.
+    /// It cannot be sealed, or does not open.
     #[error("{0}")]
-    Sealed(#[from] Sealed),
-    /// The file with the key has something else in it.
-    #[error("the file {} holds no key of 64 hexadecimal digits", .0.display())]
-    NoKey(PathBuf),
+    Seal(#[from] SealError),
     /// There are too many already.
     #[error("the backups take {taken} bytes; more than {limit} are not kept: delete some")]
     Full {
@@ -103,10 +100,10 @@ impl Name {
 }
 
 impl Backups {
-    /// In `backups` of this directory, sealed with the key in this file, which is made when it is needed first.
+    /// In `backups` of this directory, sealed with this.
     #[must_use]
-    pub fn new(state_dir: &Path, key_file: PathBuf) -> Self {
-        Self { directory: state_dir.join("backups"), key_file }
+    pub fn new(state_dir: &Path, sealer: Arc<Sealer>) -> Self {
+        Self { directory: state_dir.join("backups"), sealer }
     }
 
     /// All that can be read, the newest first.
@@ -143,7 +140,8 @@ impl Backups {
         let bytes = file.metadata()?.len();
         let mut head = Vec::new();
         file.take(HEAD).read_to_end(&mut head)?;
-        let label = serde_json::from_slice(seal::label(&head)?).map_err(|_| Sealed::NoBackup)?;
+        let label = Sealer::label(&head).map_err(SealError::from)?;
+        let label = serde_json::from_slice(label).map_err(|_| no_backup())?;
         Ok(Entry { name: name.clone(), bytes, label })
     }
 
@@ -165,9 +163,9 @@ impl Backups {
     pub fn read(&self, name: &Name) -> Result<(Label, Content), BackupError> {
         let mut bytes = Vec::new();
         self.file(name)?.read_to_end(&mut bytes)?;
-        let (label, content) = seal::open(&bytes, &self.key()?)?;
-        let label = serde_json::from_slice(label).map_err(|_| Sealed::NoBackup)?;
-        Ok((label, Content::parse(content.expose()).map_err(|_| Sealed::NoBackup)?))
+        let (label, content) = self.sealer.open(&bytes)?;
+        let label = serde_json::from_slice(label).map_err(|_| no_backup())?;
+        Ok((label, Content::parse(content.expose()).map_err(|_| no_backup())?))
     }
 
     /// Seals and keeps one. It is there whole, or not at all.
@@ -180,11 +178,8 @@ impl Backups {
         if taken >= LIMIT {
             return Err(BackupError::Full { taken, limit: LIMIT });
         }
-        let mut nonce = [0; 24];
-        random(&mut nonce)?;
         let told = serde_json::to_vec(label).map_err(io::Error::other)?;
-        let file = seal::seal(&told, content.emit().expose(), &self.key()?, nonce)
-            .ok_or_else(|| io::Error::other("the content cannot be sealed"))?;
+        let file = self.sealer.seal(&told, &content.emit())?;
         let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
         let device: String = label.device_id.chars().map(safe).collect();
         let name = Name::parse(&format!("{device}-{}", label.made_at))
@@ -207,40 +202,10 @@ impl Backups {
     fn path(&self, name: &Name) -> PathBuf {
         self.directory.join(format!("{}{SUFFIX}", name.as_str()))
     }
-
-    /// The key, made if there is none.
-    fn key(&self) -> Result<Key, BackupError> {
-        let no_key = || BackupError::NoKey(self.key_file.clone());
-        match fs::read_to_string(&self.key_file) {
-            Ok(text) => return Key::parse(&text).ok_or_else(no_key),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
-        }
-        let mut bytes = [0; 32];
-        random(&mut bytes)?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        write_whole(&self.key_file, format!("{text}\n").as_bytes())?;
-        log::info!("a key for backups was made and is in {}: keep a copy elsewhere", self.key_file.display());
-        Key::parse(&text).ok_or_else(no_key)
-    }
 }
 
-fn random(into: &mut [u8]) -> io::Result<()> {
-    getrandom::fill(into).map_err(|error| io::Error::other(error.to_string()))
-}
-
-/// Writes a file that its owner alone can read. A crash leaves all of it, or nothing.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if let Err(error) = written.and_then(|()| fs::rename(&unfinished, path)) {
-        // Half a file is of no use to anybody.
-        let _ = fs::remove_file(&unfinished);
-        return Err(error);
-    }
-    Ok(())
+const fn no_backup() -> SealError {
+    SealError::Sealed(Sealed::NoBackup)
 }
 
 #[cfg(test)]
@@ -263,7 +228,8 @@ mod tests {
     #[test]
     fn a_backup_is_kept_listed_opened_and_deleted() {
         let directory = tempfile::tempdir().unwrap();
-        let backups = Backups::new(directory.path(), directory.path().join("backup.key"));
+        let key_file = directory.path().join("backup.key");
+        let backups = Backups::new(directory.path(), Arc::new(Sealer::new(key_file.clone())));
         assert_eq!(backups.list().unwrap(), []);
         let content = Content {
             stride: 72,
@@ -283,11 +249,14 @@ mod tests {
         let mode =
             |path: &Path| std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions());
         assert_eq!(mode(&backups.path(&second.name)) & 0o777, 0o600);
-        assert_eq!(mode(&backups.key_file) & 0o777, 0o600);
-        fs::write(&backups.key_file, "00".repeat(32)).unwrap();
-        assert!(matches!(backups.read(&second.name), Err(BackupError::Sealed(Sealed::Locked))));
-        fs::write(&backups.key_file, "no key").unwrap();
-        assert!(matches!(backups.read(&second.name), Err(BackupError::NoKey(_))));
+        assert_eq!(mode(&key_file) & 0o777, 0o600);
+        fs::write(&key_file, "00".repeat(32)).unwrap();
+        assert!(matches!(
+            backups.read(&second.name),
+            Err(BackupError::Seal(SealError::Sealed(Sealed::Locked)))
+        ));
+        fs::write(&key_file, "no key").unwrap();
+        assert!(matches!(backups.read(&second.name), Err(BackupError::Seal(SealError::NoKey(_)))));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod audit;
 mod device_settings;
 mod handle;
 mod operations;
+mod people;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -15,6 +16,7 @@ pub use audit::{AuditQuery, AuditRow, NewAudit};
 pub use device_settings::DeviceSettings;
 pub use handle::Ledger;
 pub use operations::{Begun, Finished, NewOperation, Operation, OperationQuery, State};
+pub use people::{NewPeopleList, PeopleList, Standing, StandingState};
 pub use tokens::{NewToken, Token};
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The form of a backup's file: who and when in plain words, and everything else sealed.
+//! The form of what is sealed: who and when in plain words, and everything else for whoever has the key.
 //!
 //! ```text
 //! "ZKGATEBK" · version 1 · length of the label, 4 bytes little-endian · label (JSON) · nonce, 24 bytes · sealed content
@@ -14,7 +14,7 @@ use crate::base::secret::Secret;
 
 /// What seals and opens.
 #[derive(Clone, Debug)]
-pub struct Key(Secret<[u8; 32]>);
+pub(super) struct Key(Secret<[u8; 32]>);
 
 /// Why a file does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,20 +32,21 @@ pub enum Sealed {
 
 const MAGIC: &[u8; 8] = b"ZKGATEBK";
 const VERSION: u8 = 1;
-const NONCE: usize = 24;
+/// Bytes of a nonce.
+pub(super) const NONCE: usize = 24;
 /// The longest label, in bytes.
 const LABEL: usize = 64 * 1024;
 
 impl Key {
     /// These bytes.
     #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
+    pub(super) const fn new(bytes: [u8; 32]) -> Self {
         Self(Secret::new(bytes))
     }
 
     /// The key that is written as 64 hexadecimal digits.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let digits: Option<Vec<u8>> =
             text.trim().chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
         let digits = digits?;

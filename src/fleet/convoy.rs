@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::errand::{Counts, Errand, Told, Trouble};
+use super::errand::{Counts, Errand, Told, Trouble, trouble};
 use super::{Aim, Fleet, Target, Then, Wanted};
 use crate::base::deadline::Deadline;
 use crate::base::lock::lock;
 use crate::operations::Ticket;
-use crate::registry::{Refusal, Terms};
+use crate::registry::Terms;
 
 /// Devices that are worked on at a time: all the others find free workers meanwhile.
 const AT_ONCE: usize = 4;
@@ -144,9 +144,6 @@ fn people(target: &Target) -> u64 {
     match &target.wanted {
         Wanted::Asked(wish) => wish.people.len() as u64,
         Wanted::Kept(list) => list.people.into(),
+        Wanted::Copied(_) => 1,
     }
-}
-
-fn trouble(refusal: &Refusal) -> Trouble {
-    Trouble { code: refusal.code(), detail: refusal.to_string() }
 }

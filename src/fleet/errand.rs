@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Aim, Fleet, Wanted, Wish};
+use super::{Aim, Fleet, Wanted, Wish, transfer};
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
 use crate::device::users::{Comparison, Field, Mode, Other, Progress, Report, Step, UserError, Written};
 use crate::device::{DeviceError, Session};
 use crate::operations::Ticket;
-use crate::registry::Between;
+use crate::registry::{Between, Refusal};
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::UserId;
 
@@ -99,6 +99,9 @@ impl Errand {
         between: &mut Between<'_>,
     ) -> Result<(), DeviceError> {
         let wish = match &self.wanted {
+            Wanted::Copied(copy) => {
+                return transfer::write(session, copy, self.encoding, &self.told, deadline, between);
+            }
             Wanted::Asked(wish) => Arc::clone(wish),
             Wanted::Kept(list) => match self.fleet.read(list, deadline) {
                 Ok(wish) => Arc::new(wish),
@@ -242,4 +245,9 @@ fn planned(wish: &Wish, found: &Comparison, leaving: &[UserId]) -> Vec<Line> {
         lines.push(Line { user_id: person.user_id, what });
     }
     lines
+}
+
+/// Why the registry did not have it done.
+pub(super) fn trouble(refusal: &Refusal) -> Trouble {
+    Trouble { code: refusal.code(), detail: refusal.to_string() }
 }

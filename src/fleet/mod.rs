@@ -7,6 +7,7 @@
 mod convoy;
 mod errand;
 mod list;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::wire::encoding::NameEncoding;
 
 use convoy::Convoy;
 pub use errand::{Counts, Line, Told, Trouble, What};
+pub use transfer::{Copy, Moved, ThenMoved, Transfer};
 
 /// The rooms that are needed for it.
 pub struct Fleet {
@@ -67,6 +69,8 @@ pub enum Wanted {
     Asked(Arc<Wish>),
     /// Those on the list that counts for it.
     Kept(PeopleList),
+    /// Somebody from another device, besides whoever is there.
+    Copied(Arc<Copy>),
 }
 
 /// What is to be done.

@@ -112,6 +112,8 @@ pub static ROUTES: &[Route] = &[
         Biometric,
         api::fingers::delete,
     ),
+    route("PUT", "/api/v1/devices/{id}/templates", Biometric, api::fingers_bulk::write),
+    route("POST", "/api/v1/devices/{id}/users/{user_id}/transfer", Operate, api::transfer::transfer),
     route("POST", "/api/v1/devices/{id}/users/{user_id}/enrol", Biometric, api::fingers::enrol),
     route("POST", "/api/v1/devices/{id}/backups", Admin, api::backups::create),
     route("POST", "/api/v1/devices/{id}/restore", Admin, api::restore::restore),

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use zkgate::simulator::{Config, DeviceHandle, Fault, Profile, Simulator};
 
-use service::{Service, Setup, eventually};
+use service::{Answer, Service, Setup, eventually};
 
 fn site(profile: Profile, transport: &str) -> (Service, Simulator, DeviceHandle, String) {
     let service = Setup::new().set("ZKGATE_LOG", "trace").start();
@@ -91,6 +91,84 @@ fn templates_need_their_scope_and_a_device_that_allows_them() {
     assert_eq!(service.patch(&format!("{path}/settings"), &json!({ "biometrics": false })).status, 200);
     service.get(&list).problem(403, "biometrics_off");
     service.post(&format!("{path}/users/1001/enrol"), &json!({ "finger": 3 })).problem(403, "biometrics_off");
+}
+
+fn over(service: &Service, begun: &Answer) -> Value {
+    assert_eq!(begun.status, 202, "{begun:?}");
+    let path = format!("/operations/{}?wait=10", begun.json()["id"]);
+    service.until(&path, |shown| !["queued", "running"].contains(&shown["state"].as_str().unwrap()))
+}
+
+#[test]
+fn fingers_of_many_people_are_written_in_one_call_and_read_back_as_they_were() {
+    everywhere(|case, service, device, path| {
+        let all = format!("{path}/templates");
+        let plain = service.get(&all).json();
+        assert!(plain["data"][0].get("data").is_none(), "{case}: only if it is asked for");
+        let algorithm = plain["algorithm"].clone();
+        let print = |n: u8| -> Vec<u8> { (0..700u16).map(|at| (at % 250) as u8 ^ n | 1).collect() };
+        let finger = |n: u8, finger: u8, good_for: &str| json!({ "finger": finger, "data": STANDARD.encode(print(n)), "use": good_for });
+        let body = json!({
+            "algorithm": algorithm,
+            "people": [
+                { "user_id": "1003", "templates": [finger(1, 0, "valid"), finger(2, 9, "duress")] },
+                { "user_id": "4711", "templates": [finger(3, 1, "valid")] },
+                { "user_id": "1004", "templates": [finger(4, 5, "valid")] },
+            ],
+        });
+        let ended = over(service, &service.put(&all, &body));
+        assert_eq!(ended["problem"]["code"], "rows_failed", "{case}: {ended}");
+        let rows = ended["result"]["rows"].as_array().unwrap();
+        let codes: Vec<_> =
+            rows.iter().map(|row| row["written"].as_str().or(row["code"].as_str()).unwrap()).collect();
+        assert_eq!(codes, ["updated", "unknown_user", "updated"], "{case}");
+        let uids: Vec<_> = device.users().iter().map(|user| user.uid).collect();
+        for wanted in [(uids[2], 0, 1, print(1)), (uids[2], 9, 3, print(2)), (uids[3], 5, 1, print(4))] {
+            assert!(device.templates().contains(&wanted), "{case}");
+        }
+        assert_eq!(device.templates().len(), 5, "{case}: the others stay");
+        let read = service.get(&format!("{all}?data=true")).json();
+        assert_eq!(read["count"], 5, "{case}: {read}");
+        let help = read["data"].as_array().unwrap().iter().find(|one| one["use"] == "duress").unwrap();
+        assert_eq!((&help["user_id"], &help["finger"]), (&json!("1003"), &json!(9)), "{case}");
+        assert_eq!(STANDARD.decode(help["data"].as_str().unwrap()).unwrap(), print(2), "{case}");
+        let again = over(service, &service.put(&all, &body));
+        assert_eq!(again["result"]["unchanged"], 2, "{case}: {again}");
+
+        let mut other = body.clone();
+        other["algorithm"] = "9.9".into();
+        let ended = over(service, &service.put(&all, &other));
+        assert_eq!(ended["problem"]["code"], "other_algorithm", "{case}: {ended}");
+        let told = [service.log(), service.get("/operations").json().to_string(), ended.to_string()];
+        let part = STANDARD.encode(&print(1)[300..360]);
+        assert!(told.iter().all(|text| !text.contains(&part[4..70])), "{case}");
+    });
+}
+
+#[test]
+fn fingers_that_nobody_has_and_a_device_that_forgets_are_told() {
+    let (service, _simulator, device, path) = site(Profile::Tft, "tcp");
+    let all = format!("{path}/templates");
+    let data = STANDARD.encode([7; 600]);
+    let one = |templates: Value| json!({ "algorithm": "10", "people": [{ "user_id": "1003", "templates": templates }] });
+    for (body, code) in [
+        (one(json!([])), "invalid_value"),
+        (one(json!([{ "finger": 10, "data": data }])), "invalid_value"),
+        (one(json!([{ "finger": 1, "data": "%" }])), "invalid_value"),
+        (one(json!([{ "finger": 1, "data": data }, { "finger": 1, "data": data }])), "invalid_value"),
+        (json!({ "algorithm": "10", "people": [] }), "invalid_value"),
+    ] {
+        service.put(&all, &body).problem(422, code);
+    }
+    let before = device.templates();
+    device.set_fault(Fault::parse("not-kept").unwrap());
+    let ended = over(&service, &service.put(&all, &one(json!([{ "finger": 1, "data": data }]))));
+    assert_eq!(ended["result"]["rows"][0]["code"], "stored_differently", "{ended}");
+    device.clear_faults();
+    assert_eq!(device.templates(), before);
+    device.set_fault(Fault::parse("silent@110*1").unwrap());
+    let ended = over(&service, &service.put(&all, &one(json!([{ "finger": 1, "data": data }]))));
+    assert_eq!(ended["state"], "outcome_unknown", "{ended}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 #[path = "../support/service.rs"]
 mod service;
+mod transfer;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};

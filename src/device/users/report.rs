@@ -152,7 +152,8 @@ impl Report {
 
 impl UserError {
     /// What a failed command means for whoever it was about, and the error again if that ends the call.
-    pub(in crate::device) fn of(error: DeviceError) -> (Self, Option<DeviceError>) {
+    #[must_use]
+    pub fn of(error: DeviceError) -> (Self, Option<DeviceError>) {
         match error {
             DeviceError { fault: Fault::Rejected { code, .. }, .. } => (Self::Rejected { code }, None),
             error if error.reached == Reached::No => (Self::NotTried, Some(error)),

@@ -9,6 +9,7 @@ use super::effect::{Act, long};
 use super::view::moment;
 use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
+use crate::base::ids::DeviceId;
 use crate::base::scope::Scope;
 use crate::base::secret::Secret;
 use crate::device::{DeviceError, Session};
@@ -50,16 +51,20 @@ pub fn create(call: &mut Call) -> Handled {
     })
 }
 
-/// Whether this token and this device allow it.
+/// Whether this token and the device in the path allow it.
 pub(super) fn may_touch_templates(call: &Call) -> Result<(), Problem> {
+    may_touch_templates_of(call, &call.device()?.id)
+}
+
+/// Whether this token and this device allow it.
+pub(super) fn may_touch_templates_of(call: &Call, id: &DeviceId) -> Result<(), Problem> {
     if !call.who.may(Scope::Biometric) {
         let detail = "This token does not allow it; one with the scope biometric is needed.";
         return Err(Problem::new(403, "scope_needed", detail).with("scope", "biometric"));
     }
-    let device = call.device()?;
-    if !call.gateway.device_settings.of(&device.id).biometrics {
+    if !call.gateway.device_settings.of(id).biometrics {
         let detail = "Templates are off for this device; whoever may, sets biometrics in its settings.";
-        return Err(Problem::new(403, "biometrics_off", detail).about(&device.id));
+        return Err(Problem::new(403, "biometrics_off", detail).about(id));
     }
     Ok(())
 }

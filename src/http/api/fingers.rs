@@ -25,31 +25,37 @@ use crate::wire::record::UserId;
 use crate::wire::record::template::Validity;
 
 /// The option in which a device tells the version of its templates.
-const VERSION: &str = "~ZKFPVersion";
+pub(super) const VERSION: &str = "~ZKFPVersion";
 
 /// `GET /devices/{id}/templates`
 pub fn list(call: &mut Call) -> Handled {
-    call.allow(&["timeout"])?;
+    call.allow(&["timeout", "data"])?;
     may_touch_templates(call)?;
+    let with_data = call.flag("data")?.unwrap_or(false);
     ask_thoroughly(
         call,
         |session, deadline| {
             let templates = session.templates(deadline)?;
             Ok((session.option(VERSION, deadline)?, session.users(deadline)?, templates))
         },
-        |_, (algorithm, users, templates)| {
+        move |_, (algorithm, users, templates)| {
             let who: std::collections::HashMap<u16, String> =
                 users.iter().map(|user| (user.uid, user.user_id.to_text().into_owned())).collect();
             let data: Vec<Value> = templates
                 .iter()
                 .map(|template| {
-                    json!({
+                    let bytes = template.bytes();
+                    let mut shown = json!({
                         "user_id": who.get(&template.uid),
                         "uid": template.uid,
                         "finger": template.finger,
                         "use": word(template.validity),
-                        "bytes": template.bytes().expose().len(),
-                    })
+                        "bytes": bytes.expose().len(),
+                    });
+                    if let (true, Some(members)) = (with_data, shown.as_object_mut()) {
+                        members.insert("data".to_owned(), STANDARD.encode(bytes.expose()).into());
+                    }
+                    shown
                 })
                 .collect();
             json!({ "count": data.len(), "complete": true, "algorithm": algorithm, "data": data })
@@ -137,12 +143,7 @@ pub fn put(call: &mut Call) -> Handled {
         move |done| match done {
             Ok(Some(())) => Ok(json!({ "user_id": who.to_text(), "finger": finger, "written": true })),
             Ok(None) => Err(nobody(&who.to_text())),
-            Err(here) => {
-                let here = here.unwrap_or_else(|| "that it does not tell".to_owned());
-                let detail =
-                    format!("The device has templates of version {here}; it could not read this one.");
-                Err(Problem::new(409, "other_algorithm", detail))
-            }
+            Err(here) => Err(other_algorithm(here)),
         },
     )
 }
@@ -255,6 +256,13 @@ fn finger(call: &Call) -> Result<u8, Problem> {
     let text = call.segment("finger");
     let finger = text.parse().ok().filter(|finger| *finger <= 9 && text.len() == 1);
     finger.ok_or_else(|| Problem::new(404, "not_found", "Fingers are 0 to 9."))
+}
+
+/// The device could not read these templates.
+pub(super) fn other_algorithm(here: Option<String>) -> Problem {
+    let here = here.unwrap_or_else(|| "that it does not tell".to_owned());
+    let detail = format!("The device has templates of version {here}; it could not read these.");
+    Problem::new(409, "other_algorithm", detail)
 }
 
 fn no_template() -> Problem {

@@ -102,11 +102,13 @@ where
     R: Into<Shaped>,
     S: FnOnce(&Context, T) -> R + Send + 'static,
 {
+    call.allow(&["timeout"])?;
     let terms = Terms::read(call.deadline()?).brief();
     ask_on(call, terms, operation, shape)
 }
 
-/// The same for something that reads a table, which must not come between the pieces of another table.
+/// The same for something that reads a table, which must not come between the pieces of another table. Which
+/// parameters there are is the caller's to check.
 pub(super) fn ask_thoroughly<T, O, R, S>(call: &mut Call, operation: O, shape: S) -> Handled
 where
     T: Send + 'static,
@@ -135,7 +137,6 @@ where
     R: Into<Shaped>,
     S: FnOnce(&Context, T) -> R + Send + 'static,
 {
-    call.allow(&["timeout"])?;
     let device = call.device()?;
     let gateway = Arc::clone(&call.gateway);
     let reply = call.later()?;

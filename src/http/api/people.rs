@@ -249,7 +249,7 @@ fn is_among(row: &PeopleList, devices: &[DeviceId]) -> bool {
 }
 
 /// The devices with these ids, each once.
-fn named(gateway: &Gateway, texts: &[String]) -> Result<Vec<DeviceId>, Problem> {
+pub(super) fn named(gateway: &Gateway, texts: &[String]) -> Result<Vec<DeviceId>, Problem> {
     if texts.is_empty() || texts.len() > DEVICES {
         let detail = format!("There are 1 to {DEVICES} devices in \"devices\".");
         return Err(Problem::new(422, "invalid_value", detail).with("field", "devices"));

@@ -24,9 +24,6 @@ pub(super) fn ending(aim: Aim, ticket: &Ticket, told: &[Told]) -> Ending {
     let result = json!({
         "devices": devices, "as_wanted": as_wanted, "different": different, "failed": failed,
     });
-    let unknown = told.iter().any(|told| {
-        told.lines.iter().any(|line| matches!(line.what, What::Failed(UserError::OutcomeUnknown)))
-    });
     if ticket.is_cancelled() && failed > 0 {
         return Ending::cancelled(Some(result));
     }
@@ -38,11 +35,18 @@ pub(super) fn ending(aim: Aim, ticket: &Ticket, told: &[Told]) -> Ending {
         told.len()
     );
     let problem = Problem::new(502, "devices_failed", detail).to_json();
-    let ending = if unknown { Ending::unknown(problem) } else { Ending::failed(problem) };
+    let ending = if is_unknown(told) { Ending::unknown(problem) } else { Ending::failed(problem) };
     ending.with_result(result)
 }
 
-fn device(aim: Aim, told: &Told, most: usize) -> Value {
+/// Whether nobody can tell what became of somebody.
+pub(super) fn is_unknown(told: &[Told]) -> bool {
+    let mut lines = told.iter().flat_map(|told| &told.lines);
+    lines.any(|line| matches!(line.what, What::Failed(UserError::OutcomeUnknown)))
+}
+
+/// What came of one device, with at most so many rows.
+pub(super) fn device(aim: Aim, told: &Told, most: usize) -> Value {
     let counts = told.counts;
     let done = |is: fn(&Written) -> bool| {
         told.lines.iter().filter(|line| matches!(&line.what, What::Done(written) if is(written))).count()

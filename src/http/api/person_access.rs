@@ -160,6 +160,7 @@ fn ask_person<T: Send + 'static>(
     question: impl Fn(&mut Session, &UserRecord, Deadline) -> Result<T, DeviceError> + Send + 'static,
     shape: impl FnOnce(T) -> Value + Send + 'static,
 ) -> Handled {
+    call.allow(&["timeout"])?;
     ask_thoroughly(
         call,
         move |session, deadline| {

@@ -86,7 +86,7 @@ struct Work {
 
 /// What has become of the rows so far.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     rows: Vec<Value>,
     failed: usize,
 }
@@ -128,19 +128,13 @@ impl Work {
             told.take(&ids, report, ticket, total)?;
         }
         ticket.progress(total, total);
-        let failed = told.failed;
-        let result = told.result(total);
-        if failed == 0 {
-            return Ok(Ending::done(result));
-        }
-        let detail = format!("{failed} of {total} people are not as wanted; the result has a row for each.");
-        Ok(Ending::failed(Problem::new(502, "rows_failed", detail).to_json()).with_result(result))
+        Ok(told.ending(total))
     }
 }
 
 impl Told {
     /// Takes the rows of a part. If the session broke, the operation ends here with what is known.
-    fn take(
+    pub(super) fn take(
         &mut self,
         ids: &[std::borrow::Cow<'_, str>],
         report: Result<Report, DeviceError>,
@@ -167,6 +161,17 @@ impl Told {
         let ending = if unknown { Ending::unknown(problem) } else { Ending::failed(problem) };
         ticket.end(ending.with_result(std::mem::take(self).result(total)));
         Err(error)
+    }
+
+    /// How it ends when the session lasted.
+    pub(super) fn ending(self, total: u64) -> Ending {
+        let failed = self.failed;
+        let result = self.result(total);
+        if failed == 0 {
+            return Ending::done(result);
+        }
+        let detail = format!("{failed} of {total} people are not as wanted; the result has a row for each.");
+        Ending::failed(Problem::new(502, "rows_failed", detail).to_json()).with_result(result)
     }
 
     fn result(self, total: u64) -> Value {

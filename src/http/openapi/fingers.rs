@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Document;
-use super::operation::{key, timeout};
+use super::operation::{key, query, timeout};
 use super::problems::{ANSWER, Case, EFFECT, NOTED, SESSION, TABLE};
 use super::schema::{
     between, count, form, input, list, named, object, only, or_null, text, truth, with, word,
@@ -18,6 +18,7 @@ pub(super) fn describe(doc: &mut Document) {
         "Templates are biometric data: off for a device until `biometrics` in its settings is on, and every look at \
          them is in the audit log.",
     );
+    let base64 = || form("^[A-Za-z0-9+/]*={0,2}$");
     doc.schema(
         "TemplateEntry",
         object([
@@ -26,6 +27,7 @@ pub(super) fn describe(doc: &mut Document) {
             ("finger", between(0, 255), ""),
             ("use", word(&["valid", "duress", "invalid", "other"]), ""),
             ("bytes", count(), ""),
+            ("data?", base64(), "the template in Base64, if it was asked for"),
         ]),
     );
     doc.schema(
@@ -37,7 +39,6 @@ pub(super) fn describe(doc: &mut Document) {
             ("data", list(&named("TemplateEntry")), ""),
         ]),
     );
-    let base64 = || form("^[A-Za-z0-9+/]*={0,2}$");
     doc.schema(
         "Template",
         object([
@@ -67,6 +68,19 @@ pub(super) fn describe(doc: &mut Document) {
             ("operation_id?", count(), ""),
         ])
     };
+    let finger = input([
+        ("finger", between(0, 9), ""),
+        ("data", with(base64(), "maxLength", 90_000), "the template in Base64"),
+        ("use?", with(word(&["valid", "duress"]), "default", "valid"), ""),
+    ]);
+    let fingers = with(with(list(&finger), "minItems", 1), "maxItems", 10);
+    let person =
+        input([("user_id", form("^[!-~]{1,24}$"), ""), ("templates", fingers, "each of another finger")]);
+    let people = with(with(list(&person), "minItems", 1), "maxItems", 5000);
+    doc.schema(
+        "TemplatesWanted",
+        input([("algorithm", text(), "their version, which must be the device's"), ("people", people, "")]),
+    );
     doc.schema("TemplateWritten", told("written"));
     doc.schema("TemplateDeleted", told("deleted"));
     doc.schema(
@@ -75,8 +89,11 @@ pub(super) fn describe(doc: &mut Document) {
     );
 
     doc.get("/api/v1/devices/{id}/templates", "listTemplates", "Which fingers a device knows")
-        .tells("Never what is in the templates.")
-        .takes([timeout("the deadline, in seconds; 15 if it is left out")])
+        .tells("What is in the templates only if it is asked for.")
+        .takes([
+            timeout("the deadline, in seconds; 15 if it is left out"),
+            query("data", truth(), "also the templates themselves"),
+        ])
         .answers(
             200,
             "All of them.",
@@ -87,6 +104,32 @@ pub(super) fn describe(doc: &mut Document) {
             }),
         )
         .fails(&[SESSION, ANSWER, TABLE, &[(403, "biometrics_off")]]);
+    doc.put("/api/v1/devices/{id}/templates", "putTemplates", "Write the fingerprints of many people")
+        .tells(
+            "A long operation, in the fast form where the device knows it. The people must be there; fingers that are \
+             not named stay. Its `result` has a row for each person. Doing the same once more completes what broke: \
+             who is as wanted is not written again.",
+        )
+        .takes([timeout("the deadline, in seconds; 120 if it is left out"), key()])
+        .body("TemplatesWanted", json!({
+            "algorithm": "10",
+            "people": [{ "user_id": "1001", "templates": [{ "finger": 2, "data": "T3IjUwAAAAE=" }] }],
+        }))
+        .answers(
+            202,
+            "It is begun.",
+            "Operation",
+            super::operations::long("write_templates", "1 fingers of 1 people"),
+        )
+        .fails(&[
+            NOTED,
+            &[
+                (403, "biometrics_off"),
+                (422, "duplicate_user_id"),
+                (422, "invalid_value"),
+                (422, "unusable_user_id"),
+            ],
+        ]);
     let path = "/api/v1/devices/{id}/users/{user_id}/templates/{finger}";
     doc.get(path, "getTemplate", "A template")
         .takes([timeout("the deadline, in seconds; 15 if it is left out")])

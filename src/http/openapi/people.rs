@@ -85,6 +85,36 @@ pub(super) fn describe(doc: &mut Document) {
             },
         })
     };
+    doc.schema(
+        "Transfer",
+        input([
+            ("to", limited(text(), 1000), "the `id` of each device"),
+            (
+                "templates?",
+                truth(),
+                "also fingerprints; needs the scope biometric, and `biometrics` on all devices",
+            ),
+            ("remove_here?", truth(), "delete the person here, once they are on all of the others"),
+        ]),
+    );
+    doc.post("/api/v1/devices/{id}/users/{user_id}/transfer", "transferUser", "Bring a person to other devices")
+        .tells(
+            "A long operation. The record is read here and written there: byte for byte where both devices keep people \
+             in the same form, otherwise all that the other form has a place for. Everything is read back. Its \
+             `result` says what came of each device.",
+        )
+        .takes([timeout("the deadline, in seconds; 120 if it is left out"), key()])
+        .body("Transfer", json!({ "to": ["2"] }))
+        .answers(
+            202,
+            "It is begun.",
+            "Operation",
+            super::operations::long("transfer_user", "user 1001 to 1 devices"),
+        )
+        .fails(&[
+            NOTED,
+            &[(403, "biometrics_off"), (422, "invalid_value"), (422, "unusable_user_id")],
+        ]);
     let longest = "the deadline for all devices together, in seconds; an hour if it is left out";
     doc.put("/api/v1/people", "putPeople", "Say who should be on some devices")
         .tells(

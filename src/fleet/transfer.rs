@@ -1,0 +1,233 @@
+//! One person, from a device to others: read once, written to each, and only then removed where they came from, if
+//! that is wanted.
+
+use std::sync::{Arc, Mutex};
+
+use super::errand::{Line, Told, Trouble, What, trouble};
+use super::{Aim, Fleet, Target, Wanted};
+use crate::base::deadline::Deadline;
+use crate::base::ids::DeviceId;
+use crate::base::lock::lock;
+use crate::device::templates::{Fingerprint, UploadForm};
+use crate::device::users::{Mode, Report, UserChange, UserError, Written};
+use crate::device::{DeviceError, Fault, Session};
+use crate::operations::Ticket;
+use crate::registry::{Between, Refusal, Terms};
+use crate::wire::encoding::NameEncoding;
+use crate::wire::record::UserId;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    /// Where they are.
+    pub from: DeviceId,
+    /// In which encoding that device has names.
+    pub encoding: NameEncoding,
+    /// Who.
+    pub user_id: UserId,
+    /// With their fingerprints.
+    pub fingerprints: bool,
+    /// Where they are to be, and in which encoding each of these devices has names.
+    pub to: Vec<(DeviceId, NameEncoding)>,
+    /// They are to be gone where they were, once they are everywhere.
+    pub remove: bool,
+}
+
+/// Somebody as they were read.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    user: UserChange,
+    fingerprints: Vec<Fingerprint>,
+    /// The version of the templates.
+    algorithm: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Moved {
+    /// They were not read; nothing was done.
+    NotRead(Refusal),
+    /// The device does not know them.
+    Unknown,
+    /// They were read and brought to the others, as far as each of those says.
+    Brought {
+        /// Fingerprints that they have.
+        fingerprints: usize,
+        /// What came of each device.
+        told: Vec<Told>,
+        /// Whether they are gone where they were; `None` if that was not begun.
+        removed: Option<Result<(), Trouble>>,
+    },
+}
+
+/// Told once how it ended.
+pub type ThenMoved = Box<dyn FnOnce(&Ticket, Moved) + Send>;
+
+impl Fleet {
+    /// Transfers somebody. Nobody waits: `then` ends the operation.
+    pub fn transfer(
+        self: &Arc<Self>,
+        transfer: Transfer,
+        deadline: Deadline,
+        ticket: Ticket,
+        then: ThenMoved,
+    ) {
+        ticket.started();
+        let (fleet, from) = (Arc::clone(self), transfer.from.clone());
+        let (who, encoding, with) = (transfer.user_id, transfer.encoding, transfer.fingerprints);
+        self.registry.submit_long(
+            &from,
+            Terms::read(deadline),
+            move |session, deadline, between| read(session, who, encoding, with, deadline, between),
+            move |result| match result {
+                Ok(Some(copy)) => fleet.bring(transfer, copy, deadline, ticket, then),
+                Ok(None) => then(&ticket, Moved::Unknown),
+                Err(refusal) => then(&ticket, Moved::NotRead(refusal)),
+            },
+        );
+    }
+
+    fn bring(
+        self: &Arc<Self>,
+        transfer: Transfer,
+        copy: Copy,
+        deadline: Deadline,
+        ticket: Ticket,
+        then: ThenMoved,
+    ) {
+        let fingerprints = copy.fingerprints.len();
+        let copy = Arc::new(copy);
+        let target = |(id, encoding): &(DeviceId, NameEncoding)| Target {
+            id: id.clone(),
+            encoding: *encoding,
+            wanted: Wanted::Copied(Arc::clone(&copy)),
+        };
+        let targets = transfer.to.iter().map(target).collect();
+        let fleet = Arc::clone(self);
+        let brought = move |ticket: &Ticket, told: Vec<Told>| {
+            let all = told.iter().all(|told| told.problem.is_none() && told.counts.failed == 0);
+            if !transfer.remove || !all || ticket.is_cancelled() {
+                return then(ticket, Moved::Brought { fingerprints, told, removed: None });
+            }
+            let (who, ticket) = (transfer.user_id, ticket.clone());
+            fleet.registry.submit_long(
+                &transfer.from,
+                Terms::effect(deadline),
+                move |session, deadline, between| remove(session, who, deadline, between),
+                move |result| {
+                    let removed = result.map_err(|refusal| trouble(&refusal)).and_then(|row| {
+                        row.map(drop)
+                            .map_err(|error| Trouble { code: error.code(), detail: error.to_string() })
+                    });
+                    then(&ticket, Moved::Brought { fingerprints, told, removed: Some(removed) });
+                },
+            );
+        };
+        self.go(targets, Aim::Apply, deadline, ticket, Box::new(brought));
+    }
+}
+
+/// Reads somebody as they are. The table of templates says more than a single template: what each is good for, and
+/// where it ends.
+fn read(
+    session: &mut Session,
+    who: UserId,
+    encoding: NameEncoding,
+    fingerprints: bool,
+    deadline: Deadline,
+    between: &mut Between<'_>,
+) -> Result<Option<Copy>, DeviceError> {
+    let mut pause = |session: &mut Session| between.pause(session);
+    let templates = match fingerprints {
+        true => Some(session.templates_in_pieces(&mut pause, deadline)?),
+        false => None,
+    };
+    let Some(record) = session.user(&who, deadline)? else { return Ok(None) };
+    let uid = record.user().uid;
+    let mine = templates.iter().flat_map(|table| table.iter()).filter(|template| template.uid == uid);
+    let fingerprints = mine.filter_map(|template| {
+        let bytes = template.bytes().expose().to_vec();
+        Fingerprint::new(template.finger, template.validity, bytes).ok()
+    });
+    let fingerprints: Vec<_> = fingerprints.collect();
+    let algorithm = if fingerprints.is_empty() { None } else { session.option(ALGORITHM, deadline)? };
+    Ok(Some(Copy { user: UserChange::like(record, encoding), fingerprints, algorithm }))
+}
+
+/// Writes somebody as they were read. A template that the device could not read is not sent, nor its person.
+pub(super) fn write(
+    session: &mut Session,
+    copy: &Copy,
+    encoding: NameEncoding,
+    told: &Mutex<Told>,
+    deadline: Deadline,
+    between: &mut Between<'_>,
+) -> Result<(), DeviceError> {
+    if !copy.fingerprints.is_empty() {
+        let here = session.option(ALGORITHM, deadline)?;
+        if here.is_none() || here != copy.algorithm {
+            let word = |version: &Option<String>| version.clone().unwrap_or_else(|| "unknown".to_owned());
+            let (here, there) = (word(&here), word(&copy.algorithm));
+            let detail = format!(
+                "The templates are of version {there}, and this device has version {here}: it could not read them. \
+                 Nothing was written."
+            );
+            lock(told).problem = Some(Trouble { code: "other_algorithm", detail });
+            return Ok(());
+        }
+    }
+    let settle = |row: Result<Written, UserError>| {
+        let mut told = lock(told);
+        told.counts.failed = usize::from(row.is_err());
+        let what = row.map_or_else(What::Failed, What::Done);
+        told.lines = vec![Line { user_id: copy.user.user_id, what }];
+    };
+    let changes = std::slice::from_ref(&copy.user);
+    let mut pause = |session: &mut Session| between.pause(session);
+    let Report { mut rows, broke } =
+        session.write_users(changes, Mode::Upsert, encoding, &mut pause, &mut |_| {}, deadline)?;
+    let row = rows.pop().unwrap_or(Err(UserError::NotTried));
+    let is_there = row.is_ok();
+    settle(row);
+    if let Some(error) = broke {
+        return Err(error);
+    }
+    if !is_there || copy.fingerprints.is_empty() {
+        return Ok(());
+    }
+    let Some(record) = session.user(&copy.user.user_id, deadline)? else {
+        settle(Err(UserError::NotStored));
+        return Ok(());
+    };
+    for print in &copy.fingerprints {
+        match session.write_template(&record, print, UploadForm::Single, deadline) {
+            Ok(()) => {}
+            Err(DeviceError { fault: Fault::NotStored { .. } | Fault::StoredDifferently { .. }, .. }) => {
+                let fields = vec![crate::device::users::Field::Templates];
+                settle(Err(UserError::StoredDifferently { fields }));
+                return Ok(());
+            }
+            Err(error) => {
+                let (row, ended) = UserError::of(error);
+                settle(Err(row));
+                return ended.map_or(Ok(()), Err);
+            }
+        }
+        pause(session)?;
+    }
+    Ok(())
+}
+
+fn remove(
+    session: &mut Session,
+    who: UserId,
+    deadline: Deadline,
+    between: &mut Between<'_>,
+) -> Result<Result<Written, UserError>, DeviceError> {
+    let mut pause = |session: &mut Session| between.pause(session);
+    let Report { mut rows, broke } = session.delete_users(&[who], &mut pause, &mut |_| {}, deadline)?;
+    broke.map_or_else(|| Ok(rows.pop().unwrap_or(Err(UserError::NotTried))), Err)
+}
+
+/// The option in which a device tells the version of its templates.
+const ALGORITHM: &str = "~ZKFPVersion";

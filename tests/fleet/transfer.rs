@@ -29,8 +29,11 @@ fn site(kinds: &[(Profile, u16, &str)]) -> (Service, Vec<Simulator>, Vec<DeviceH
     (service, simulators, devices, ids)
 }
 
+/// Which finger, what it is good for, and its template.
+type Finger = (u8, u8, Vec<u8>);
+
 /// Somebody's record without the index, and their fingers.
-fn whole(device: &DeviceHandle, user_id: &str) -> (Vec<u8>, Vec<(u8, u8, Vec<u8>)>) {
+fn whole(device: &DeviceHandle, user_id: &str) -> (Vec<u8>, Vec<Finger>) {
     let users = device.users();
     let at = users.iter().position(|user| user.user_id.to_text() == user_id).unwrap();
     let mine = device.templates().into_iter().filter(|template| template.0 == users[at].uid);
@@ -80,7 +83,7 @@ fn a_person_is_the_same_on_every_device_and_gone_where_that_is_wanted() {
         .iter()
         .map(|one| one["rows"][0]["written"].clone())
         .collect();
-    assert_eq!(written, ["unchanged", "created"].map(Value::from).map(|word| word));
+    assert_eq!(written, ["unchanged", "created"].map(Value::from));
     assert_eq!(known(&devices[0]), ["1001", "1002", "1003", "1005"]);
     let there = devices[2].users().into_iter().find(|user| user.user_id.to_text() == "1004").unwrap();
     assert_eq!((there.card_number, there.name.to_text()), (777, users[3].name.to_text()));

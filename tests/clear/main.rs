@@ -107,8 +107,11 @@ fn code(shown: &Value) -> (&str, &str) {
     (shown["state"].as_str().unwrap(), shown["problem"]["code"].as_str().unwrap_or_default())
 }
 
+/// Whose, which, and its template.
+type Finger = (String, u8, Vec<u8>);
+
 /// Everything that the device keeps of people.
-fn state(device: &DeviceHandle) -> (Vec<String>, Vec<(String, u8, Vec<u8>)>) {
+fn state(device: &DeviceHandle) -> (Vec<String>, Vec<Finger>) {
     let users = device.users();
     let who = |uid| users.iter().find(|user| user.uid == uid).unwrap().user_id.to_text().into_owned();
     let mut people: Vec<String> = users

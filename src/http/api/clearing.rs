@@ -190,9 +190,8 @@ impl Confirmed {
         }
         let names: Vec<&str> = lost.keys().map(String::as_str).collect();
         let detail = format!(
-            "Nothing was cleared: the backup would not have all of it, but for the {}. Say \"backup\": false if they \
-             may be lost.",
-            names.join(" and ")
+            "Nothing was cleared: the backup would not have the {}. Say \"backup\": false if they may be lost.",
+            names.join(" and the ")
         );
         let problem = Problem::new(409, "backup_incomplete", detail).about(&self.place.id);
         Some(problem.with("not_in_backup", Value::Object(lost)))

@@ -16,6 +16,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::base::alarm::Alarms;
 use crate::base::clock::{Clock, SystemClock};
+use crate::base::confirmations::Confirmations;
 use crate::base::deadline::Deadline;
 use crate::base::liveness::Liveness;
 use crate::base::secret::Secret;
@@ -183,6 +184,7 @@ impl App {
             followers: translate::followers(settings),
             streams,
             backups: Backups::new(&settings.state_dir, sealer),
+            confirmations: Confirmations::default(),
             discovery,
             fleet: Arc::new(fleet),
             device_settings: AllDeviceSettings::new(device_settings),

@@ -2,6 +2,7 @@
 
 pub mod alarm;
 pub mod clock;
+pub mod confirmations;
 pub mod deadline;
 pub mod ids;
 pub mod liveness;

@@ -5,6 +5,7 @@
 //! can be trusted any more.
 
 pub mod access;
+pub mod clearing;
 pub mod clock;
 pub mod dial;
 pub mod door;

@@ -1,5 +1,6 @@
 //! Making changes effective, giving memory back, and clearing whole tables.
 
+use super::clearing::Clearing;
 use super::error::{DeviceError, Fault, Reached};
 use super::punches::Counted;
 use super::session::Session;
@@ -23,7 +24,7 @@ pub enum DataKind {
 }
 
 impl DataKind {
-    const fn number(self) -> u8 {
+    pub(super) const fn number(self) -> u8 {
         match self {
             Self::Attendance => 1,
             Self::Templates => 2,
@@ -67,10 +68,9 @@ impl Session {
     /// # Errors
     /// [`DeviceError`].
     pub fn clear_administrators(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
-        self.people_changed();
-        self.effect(Request::bare(Command::CLEAR_ADMIN), deadline)?;
-        let left = self.users(deadline)?.iter().any(|user| user.privilege.name() != "user");
-        self.refresh(deadline);
+        self.clear(Clearing::Administrators, deadline)?;
+        let users = self.users(deadline).map_err(already_said)?;
+        let left = users.iter().any(|user| user.privilege.name() != "user");
         if left { Err(not_stored(Command::CLEAR_ADMIN)) } else { Ok(()) }
     }
 
@@ -79,10 +79,8 @@ impl Session {
     /// # Errors
     /// [`DeviceError`]; also when the device still counts something of a kind that nobody else adds to.
     pub fn clear_data(&mut self, kind: DataKind, deadline: Deadline) -> Result<(), DeviceError> {
-        self.people_changed();
-        self.effect(Request::new(Command::CLEAR_DATA, [kind.number()]), deadline)?;
-        self.refresh(deadline);
-        let sizes = self.free_sizes(deadline)?;
+        self.clear(Clearing::Data(kind), deadline)?;
+        let sizes = self.free_sizes(deadline).map_err(already_said)?;
         if kind.counted(&sizes).unwrap_or_default() > 0 {
             return Err(not_stored(Command::CLEAR_DATA));
         }
@@ -95,10 +93,8 @@ impl Session {
     /// # Errors
     /// [`DeviceError`]; also when the device still counts people or fingerprints.
     pub fn clear_everything(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
-        self.people_changed();
-        self.effect(Request::bare(Command::CLEAR_DATA), deadline)?;
-        self.refresh(deadline);
-        let sizes = self.free_sizes(deadline)?;
+        self.clear(Clearing::Everything, deadline)?;
+        let sizes = self.free_sizes(deadline).map_err(already_said)?;
         if sizes.users.unwrap_or_default() > 0 || sizes.fingerprints.unwrap_or_default() > 0 {
             return Err(not_stored(Command::CLEAR_DATA));
         }
@@ -114,6 +110,12 @@ impl Session {
         let table = Table { command: Command::DB_RRQ, fct: number.into() };
         self.table(table, Counted::Nothing, deadline, |data, _| Ok::<_, Fault>(data))
     }
+}
+
+/// Something that could not be looked at after a clearing: whoever repeats it would clear once more.
+fn already_said(error: DeviceError) -> DeviceError {
+    let reached = if error.reached == Reached::No { Reached::Perhaps } else { error.reached };
+    DeviceError { reached, ..error }
 }
 
 const fn not_stored(asked: Command) -> DeviceError {

@@ -86,6 +86,10 @@ pub static CODES: &[Code] = &[
     device(409, "no_live_events", "the device does not tell punches live, so one in the last moment would be lost; nothing was cleared", ""),
 
     device(502, "still_there", "it said that it deleted the person, and still has the record", "read back; restart it if that persists"),
+    device(409, "counts_grown", "there is more on the device than the dry run of a clearing showed; nothing was cleared", "make another dry run"),
+    device(409, "log_not_empty", "the attendance log has records, which clearing everything would lose; nothing was cleared", "clear it with `attendance/clear` first"),
+    device(409, "backup_incomplete", "a clearing would lose what the backup before it cannot have, `not_in_backup`; nothing was cleared", "allow `biometrics`, use a token with that scope, or say `backup: false`"),
+    device(502, "cleared_more", "it cleared more than it was asked to; `result` has what it counts now", "look at it; restore what is missing"),
     device(502, "not_verified", "it said that it is done, and nobody could look whether it is", "read back"),
     device(502, "rows_failed", "some of many people are not as wanted; the operation has a row for each", "look at the rows"),
     device(502, "devices_failed", "some of many devices are not as wanted; the operation has a result for each", "look at each device's `problem` and rows"),

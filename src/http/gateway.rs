@@ -9,7 +9,10 @@ use super::stream::Streams;
 use super::tokens::Tokens;
 use crate::base::alarm::Alarms;
 use crate::base::clock::Clock;
+use crate::base::confirmations::Confirmations;
+use crate::base::ids::DeviceId;
 use crate::delivery::Deliveries;
+use crate::device::clearing::Stock;
 use crate::discovery::Discovery;
 use crate::fleet::Fleet;
 use crate::journal::Collector;
@@ -51,6 +54,8 @@ pub struct Gateway {
     pub device_settings: AllDeviceSettings,
     /// Backups of devices.
     pub backups: Backups,
+    /// Dry runs of clearings: of which device and what, and what there was.
+    pub confirmations: Confirmations<(DeviceId, &'static str), Stock>,
     /// Looking for devices.
     pub discovery: Discovery,
     /// The people of several devices.

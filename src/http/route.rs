@@ -117,6 +117,7 @@ pub static ROUTES: &[Route] = &[
     route("POST", "/api/v1/devices/{id}/users/{user_id}/enrol", Biometric, api::fingers::enrol),
     route("POST", "/api/v1/devices/{id}/backups", Admin, api::backups::create),
     route("POST", "/api/v1/devices/{id}/restore", Admin, api::restore::restore),
+    route("POST", "/api/v1/devices/{id}/clear", Admin, api::clear_tables::clear),
     route("GET", "/api/v1/backups", Admin, api::backups::list),
     route("GET", "/api/v1/backups/{id}", Admin, api::backups::one),
     route("GET", "/api/v1/backups/{id}/file", Admin, api::backups::download),

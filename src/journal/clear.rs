@@ -5,7 +5,7 @@
 //! clearing is lost from the log, and only its live event brings it to the journal. The answer names that moment.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::collector::Collector;
 use super::decode::Decoder;
@@ -15,7 +15,6 @@ use super::status::Live;
 use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
-use crate::base::lock::lock;
 use crate::device::power::Left;
 use crate::device::{DeviceError, OpenLog, Session};
 use crate::registry::{Between, Refusal, Terms};
@@ -73,25 +72,12 @@ pub enum Unsafe {
     Journal(String),
 }
 
-/// A dry run that may be confirmed.
-#[derive(Debug)]
-pub(super) struct Confirmation {
-    id: DeviceId,
-    serial_number: String,
-    value: String,
-    until: Instant,
-}
-
-/// For how long a dry run can be confirmed.
-pub const CONFIRMABLE: Duration = Duration::from_secs(600);
-/// The most dry runs that wait to be confirmed.
-const CONFIRMATIONS: usize = 64;
 /// How long the journal may take while a device is disabled.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Collector {
     /// Reads a device's whole log and says whether it could be cleared. The value in the answer confirms a clearing
-    /// within [`CONFIRMABLE`].
+    /// within [`CONFIRMABLE`](crate::base::confirmations::CONFIRMABLE).
     pub fn inspect(
         self: &Arc<Self>,
         id: &DeviceId,
@@ -109,9 +95,7 @@ impl Collector {
             move |result| {
                 let result = result.map(|found| {
                     found.and_then(|inspection| match inspection.is_whole() {
-                        true => {
-                            Ok((inspection.clone(), collector.note(of.clone(), inspection.serial_number)))
-                        }
+                        true => collector.shown(&of, inspection),
                         false => Err(Unsafe::Missing(inspection)),
                     })
                 });
@@ -130,7 +114,7 @@ impl Collector {
         deadline: Deadline,
         answer: impl FnOnce(Result<Cleared, Refusal>) + Send + 'static,
     ) -> bool {
-        let Some(serial_number) = self.confirmed(id, value) else { return false };
+        let Some(serial_number) = self.confirmations.take(id, value, self.clock.now()) else { return false };
         let (collector, of) = (Arc::clone(self), id.clone());
         let work = Clearing { serial_number: Some(serial_number), ..self.clearing(id) };
         self.registry.submit_long(
@@ -178,26 +162,11 @@ impl Collector {
         });
     }
 
-    fn note(&self, id: DeviceId, serial_number: String) -> String {
-        let now = self.clock.now();
-        let value = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        let mut confirmations = lock(&self.confirmations);
-        confirmations.retain(|old| old.until > now && old.id != id);
-        if confirmations.len() >= CONFIRMATIONS {
-            confirmations.remove(0);
-        }
-        let until = now + CONFIRMABLE;
-        confirmations.push(Confirmation { id, serial_number, value: value.clone(), until });
-        value
-    }
-
-    /// Takes a confirmation: it serves once.
-    fn confirmed(&self, id: &DeviceId, value: &str) -> Option<String> {
-        let now = self.clock.now();
-        let mut confirmations = lock(&self.confirmations);
-        let fits = |c: &Confirmation| c.id == *id && c.value == value && c.until > now;
-        let place = confirmations.iter().position(fits)?;
-        Some(confirmations.remove(place).serial_number)
+    /// A dry run with the value that confirms it.
+    fn shown(&self, id: &DeviceId, inspection: Inspection) -> Result<(Inspection, String), Unsafe> {
+        let serial_number = inspection.serial_number.clone();
+        let value = self.confirmations.show(id.clone(), serial_number, self.clock.now());
+        value.map(|value| (inspection, value)).map_err(|error| Unsafe::Journal(error.to_string()))
     }
 }
 

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use super::clear::Confirmation;
 use super::errand::Fetched;
 use super::reading::Effort;
 use super::settings::{CollectorSettings, DeviceSettings};
@@ -21,6 +20,7 @@ use super::status::{CollectionStatus, LastRead};
 use super::upkeep::Upkeep;
 use super::watched::{Waiter, Watched};
 use crate::base::clock::Clock;
+use crate::base::confirmations::Confirmations;
 use crate::base::ids::DeviceId;
 use crate::base::liveness::{Liveness, Pulse};
 use crate::base::lock::lock;
@@ -44,8 +44,8 @@ pub struct Collector {
     events: AtomicUsize,
     /// guards: large reads under way, each with a number, by when they began
     pub(super) large: Mutex<Vec<(u64, Instant)>>,
-    /// guards: dry runs that may be confirmed
-    pub(super) confirmations: Mutex<Vec<Confirmation>>,
+    /// Dry runs of clearings, with the serial number that was seen.
+    pub(super) confirmations: Confirmations<DeviceId, String>,
     /// guards: the devices
     pub(super) devices: Mutex<HashMap<DeviceId, Watched>>,
     /// guards: what was set for devices, also for those that are not in the list yet
@@ -119,7 +119,7 @@ impl Collector {
             inbox,
             events: AtomicUsize::new(0),
             large: Mutex::default(),
-            confirmations: Mutex::default(),
+            confirmations: Confirmations::default(),
             devices: Mutex::default(),
             set: Mutex::default(),
             drifting: Series::new(),

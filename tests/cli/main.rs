@@ -9,6 +9,7 @@ mod service;
 mod site;
 
 mod asked;
+mod clearing;
 mod failures;
 mod live;
 mod manual;

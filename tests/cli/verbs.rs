@@ -145,6 +145,7 @@ fn nothing_is_cleared_or_switched_off_without_a_yes_or_by_a_device_that_only_say
         assert!(device.users().iter().all(|user| user.privilege.name() == "user"), "{case}");
         program.well(["clear", "templates"]);
         assert!(device.templates().is_empty() && device.users().len() == 4, "{case}");
+        program.well(["clear", "operation-log"]);
         program.well(["clear", "everything"]);
         assert!(device.users().is_empty(), "{case}");
         program.well(["refresh"]);

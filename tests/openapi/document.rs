@@ -87,6 +87,10 @@ fn every_problem_that_is_described_is_a_row_of_the_table_of_codes_and_every_row_
         "other_device",
         "other_algorithm",
         "backups_full",
+        "counts_grown",
+        "log_not_empty",
+        "backup_incomplete",
+        "cleared_more",
     ];
     for row in CODES {
         let told = used.contains(&(row.status, row.code.to_owned())) || elsewhere.contains(&row.code);

@@ -189,6 +189,9 @@ pub enum Verb {
         /// Of which kind
         #[arg(value_enum)]
         what: Kind,
+        /// Only @ID: make no backup first, or clear what cannot be in one
+        #[arg(long)]
+        no_backup: bool,
     },
     /// Only @ID: connect now, whatever the back-off says
     Connect,
@@ -325,6 +328,8 @@ pub enum Kind {
     Users,
     /// The rights of all administrators: they become common users
     Administrators,
+    /// The operation log
+    OperationLog,
     /// All people, fingerprints and logs
     Everything,
 }

@@ -88,7 +88,10 @@ fn directly(caller: Caller<'_>) -> Done {
         Verb::FreeBuffer => upkeep::free_buffer(caller),
         Verb::Restart => upkeep::restart(caller),
         Verb::PowerOff => upkeep::power_off(caller),
-        Verb::Clear { what } => upkeep::clear(caller, *what),
+        Verb::Clear { no_backup: true, .. } => Err(Failure::misused(
+            "--no-backup is for devices of the local service: without it no backup is made in any case",
+        )),
+        Verb::Clear { what, no_backup: false } => upkeep::clear(caller, *what),
         Verb::Connect
         | Verb::Disconnect
         | Verb::Lend { .. }

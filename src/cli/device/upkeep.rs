@@ -30,21 +30,8 @@ pub(super) fn power_off(caller: Caller<'_>) -> Done {
 }
 
 pub(super) fn clear(caller: Caller<'_>, what: Kind) -> Done {
-    let (name, warning) = match what {
-        Kind::Attendance => (
-            "attendance",
-            "the attendance log will be deleted. What no journal holds is lost; the service, asked to clear it, does \
-             so only when its own journal has all of it.",
-        ),
-        Kind::Templates => ("templates", "all fingerprints will be deleted."),
-        Kind::Users => ("users", "all people and their fingerprints will be deleted."),
-        Kind::Administrators => ("administrators", "all administrators will become common users."),
-        Kind::Everything => (
-            "everything",
-            "all people, all fingerprints and all logs will be deleted. What no journal holds is lost.",
-        ),
-    };
-    caller.confirm(warning)?;
+    let name = what.name();
+    caller.confirm(what.warning())?;
     caller.work(|line| {
         if what == Kind::Attendance {
             return clear_attendance(line);
@@ -54,6 +41,7 @@ pub(super) fn clear(caller: Caller<'_>, what: Kind) -> Done {
             Kind::Templates => session.clear_data(DataKind::Templates, deadline),
             Kind::Users => session.clear_data(DataKind::Users, deadline),
             Kind::Administrators => session.clear_administrators(deadline),
+            Kind::OperationLog => session.clear_data(DataKind::Operations, deadline),
             Kind::Everything => session.clear_everything(deadline),
         })
     })?;
@@ -72,5 +60,36 @@ fn clear_attendance(line: &mut Line) -> Done {
             "not_stored",
             format!("the device acknowledged it and still counts {after} records"),
         )),
+    }
+}
+
+impl Kind {
+    /// How it is written.
+    pub(in crate::cli) const fn name(self) -> &'static str {
+        match self {
+            Self::Attendance => "attendance",
+            Self::Templates => "templates",
+            Self::Users => "users",
+            Self::Administrators => "administrators",
+            Self::OperationLog => "operation-log",
+            Self::Everything => "everything",
+        }
+    }
+
+    /// What will be lost.
+    pub(in crate::cli) const fn warning(self) -> &'static str {
+        match self {
+            Self::Attendance => {
+                "the attendance log will be deleted. What no journal holds is lost; the service, asked to clear it, \
+                 does so only when its own journal has all of it."
+            }
+            Self::Templates => "all fingerprints will be deleted.",
+            Self::Users => "all people and their fingerprints will be deleted.",
+            Self::Administrators => "all administrators will become common users.",
+            Self::OperationLog => "the operation log will be deleted.",
+            Self::Everything => {
+                "all people, all fingerprints and all logs will be deleted. What no journal holds is lost."
+            }
+        }
     }
 }

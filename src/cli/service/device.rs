@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::clear::{self, Wanted};
 use super::client::{Client, segment};
 use super::devices::text;
 use super::{people, upkeep};
@@ -70,6 +71,12 @@ pub(in crate::cli) fn run(id: &DeviceId, call: &DeviceCall, out: Output) -> Done
             confirm(format!("@{id}"), "Somebody has to go there to switch it on again.", call.yes)?;
             let told = client.post(&of("/power-off"), Some(&json!({ "confirm": true })), timeout)?;
             out.done(&told, "it is off")
+        }
+        Verb::Clear { what, no_backup } => {
+            let (whom, path) = (format!("@{id}"), of(""));
+            let (what, backup, yes) = (*what, !no_backup, call.yes);
+            let wanted = Wanted { whom: &whom, path: &path, what, backup, yes, timeout };
+            clear::clear(&client, out, &wanted)
         }
         Verb::Attendance { csv } => {
             let log: Listed<PunchRow> = client.get(&of("/attendance"), timeout)?;

@@ -6,23 +6,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::effect::{Act, long};
+use super::take_backup::{PARTS, take};
 use super::view::moment;
-use crate::base::clock::millis;
-use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::scope::Scope;
-use crate::base::secret::Secret;
-use crate::device::{DeviceError, Session};
 use crate::http::call::{Call, Handled, Outcome};
 use crate::http::gateway::Gateway;
 use crate::http::problem::{Problem, sentence};
 use crate::http::reply::json as as_json;
 use crate::http::response::{Answer, ContentType};
-use crate::operations::{Ending, Ticket};
-use crate::registry::Between;
-use crate::store::backups::{BackupError, Content, Entry, Label, Name, Print};
+use crate::operations::Ending;
+use crate::store::backups::{BackupError, Content, Entry, Label, Name};
 use crate::store::sealer::SealError;
-use crate::wire::record::user::UserLayout;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,13 +35,13 @@ pub fn create(call: &mut Call) -> Handled {
         may_touch_templates(call)?;
     }
     let act = Act { kind: "backup", subject: None, deadline: call.deadline_or(call.gateway.max_timeout)? };
-    let (gateway, id) = (Arc::clone(&call.gateway), device.id.to_string());
+    let (gateway, id) = (Arc::clone(&call.gateway), device.id.clone());
     long(call, act, move |session, deadline, between, ticket| {
-        let (label, content) = take(session, templates, deadline, between, ticket)?;
-        let label = Label { device_id: id.clone(), made_at: millis(gateway.clock.wall()), ..label };
-        Ok(match gateway.backups.create(&label, &content) {
+        let mut progress = |done| ticket.progress(done, PARTS);
+        let taken = take(session, templates, deadline, between, &mut progress)?;
+        Ok(match taken.keep(&gateway, &id) {
             Ok(entry) => Ending::done(view(&entry)),
-            Err(error) => Ending::failed(of_backup(&error).to_json()),
+            Err(problem) => Ending::failed(problem.to_json()),
         })
     })
 }
@@ -67,49 +62,6 @@ pub(super) fn may_touch_templates_of(call: &Call, id: &DeviceId) -> Result<(), P
         return Err(Problem::new(403, "biometrics_off", detail).about(id));
     }
     Ok(())
-}
-
-/// One pass of bulk reads.
-fn take(
-    session: &mut Session,
-    with_templates: bool,
-    deadline: Deadline,
-    between: &mut Between<'_>,
-    ticket: &Ticket,
-) -> Result<(Label, Content), DeviceError> {
-    let info = session.info(deadline)?;
-    ticket.progress(1, 3);
-    let prints = match with_templates {
-        false => None,
-        true => {
-            let table = session.templates_in_pieces(&mut |session| between.pause(session), deadline)?;
-            let print = |template: crate::wire::record::template::Template<'_>| Print {
-                uid: template.uid,
-                finger: template.finger,
-                validity: template.validity.to_byte(),
-                bytes: Secret::new(template.bytes().expose().to_vec()),
-            };
-            Some(table.iter().map(print).collect::<Vec<_>>())
-        }
-    };
-    ticket.progress(2, 3);
-    // After the templates: whoever was deleted meanwhile has none left.
-    let users = session.users(deadline)?;
-    let stride = users.layout().map_or(UserLayout::FULL.stride(), UserLayout::stride);
-    let records: Vec<u8> = users.raw().flat_map(|record| record.bytes().expose().clone()).collect();
-    ticket.progress(3, 3);
-    let label = Label {
-        made_at: 0,
-        device_id: String::new(),
-        serial_number: info.serial_number,
-        device_name: info.device_name,
-        firmware_version: info.firmware_version,
-        fingerprint_version: info.fingerprint_version,
-        users: users.raw().count(),
-        templates: prints.as_ref().map(Vec::len),
-    };
-    let stride = u16::try_from(stride).unwrap_or(u16::MAX);
-    Ok((label, Content { stride, records: Secret::new(records), prints: prints.unwrap_or_default() }))
 }
 
 /// `GET /backups`
@@ -156,7 +108,7 @@ fn name(call: &Call) -> Result<Name, Problem> {
     Name::parse(text).ok_or_else(|| Problem::none("backup", text))
 }
 
-fn of_backup(error: &BackupError) -> Problem {
+pub(super) fn of_backup(error: &BackupError) -> Problem {
     match error {
         BackupError::Unknown(name) => Problem::none("backup", name.as_str()),
         BackupError::Full { .. } => Problem::new(409, "backups_full", sentence(&error.to_string())),

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 
 use super::collection::civil;
 use super::input::given;
+use crate::base::confirmations::CONFIRMABLE;
 use crate::base::ids::DeviceId;
 use crate::http::call::{Call, Handled, Outcome, refused};
 use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
 use crate::http::response::Answer;
-use crate::journal::clear::{CONFIRMABLE, Cleared, Inspection, Unsafe};
+use crate::journal::clear::{Cleared, Inspection, Unsafe};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -5,6 +5,7 @@
 
 mod access;
 mod backups;
+mod clearing;
 mod collection;
 mod connections;
 mod description;
@@ -72,6 +73,7 @@ const RESOURCES: &[fn(&mut Document)] = &[
     traces::describe,
     fingers::describe,
     backups::describe,
+    clearing::describe,
     health::describe,
     description::describe,
 ];
@@ -216,7 +218,7 @@ fn examples() -> Map<String, Value> {
 }
 
 fn problem() -> Value {
-    use schema::{between, count, named, object, only, text, word};
+    use schema::{between, count, named, object, only, or_null, text, word};
     object([
         ("type", only("about:blank"), ""),
         ("title", text(), "the words that go with the status"),
@@ -249,6 +251,14 @@ fn problem() -> Value {
         ("row?", text(), "which row of the request is wrong, such as `upsert[3]`"),
         ("fields?", super::openapi::schema::list(&text()), "what the device keeps otherwise"),
         ("log?", named("Inspection"), "what was found in the log"),
+        (
+            "not_in_backup?",
+            object([
+                ("templates?", or_null(count()), "if they would be lost; `null` when nobody knows how many"),
+                ("faces?", or_null(count()), "the same"),
+            ]),
+            "what a clearing would lose although there is a backup",
+        ),
     ])
 }
 

@@ -100,6 +100,8 @@ fn otherwise(request: Command, payload: &[u8], users: UserLayout) -> Vec<u8> {
         Command::VERIFY_WRQ => 2,
         Command::OPTIONS_WRQ => payload.iter().position(|byte| *byte == b'=').map_or(0, |at| at + 1),
         Command::GRPTZ_WRQ | Command::ULG_WRQ => 1,
+        // Some firmware knows one way to clear only: all of it.
+        Command::CLEAR_DATA => return Vec::new(),
         // What was uploaded is spoiled, not what it is called; and half a deletion is none.
         _ => return kept,
     };

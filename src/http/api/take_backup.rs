@@ -1,0 +1,82 @@
+//! Taking a backup of a device that there is a session with, and keeping it.
+
+use super::backups::of_backup;
+use crate::base::clock::millis;
+use crate::base::deadline::Deadline;
+use crate::base::ids::DeviceId;
+use crate::base::secret::Secret;
+use crate::device::{DeviceError, Session};
+use crate::http::gateway::Gateway;
+use crate::http::problem::Problem;
+use crate::registry::Between;
+use crate::store::backups::{Content, Entry, Label, Print};
+use crate::wire::record::template::Template;
+use crate::wire::record::user::UserLayout;
+
+/// What was read of a device, not kept yet.
+pub(super) struct Taken {
+    label: Label,
+    content: Content,
+}
+
+/// How many parts it has, for whoever watches.
+pub(super) const PARTS: u64 = 3;
+
+impl Taken {
+    /// Seals and keeps it.
+    ///
+    /// # Errors
+    /// Why it cannot be kept.
+    pub(super) fn keep(self, gateway: &Gateway, id: &DeviceId) -> Result<Entry, Problem> {
+        let made_at = millis(gateway.clock.wall());
+        let label = Label { device_id: id.to_string(), made_at, ..self.label };
+        gateway.backups.create(&label, &self.content).map_err(|error| of_backup(&error))
+    }
+}
+
+/// One pass of bulk reads.
+///
+/// # Errors
+/// [`DeviceError`]: half a backup is none.
+pub(super) fn take(
+    session: &mut Session,
+    with_templates: bool,
+    deadline: Deadline,
+    between: &mut Between<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Taken, DeviceError> {
+    let info = session.info(deadline)?;
+    progress(1);
+    let prints = match with_templates {
+        false => None,
+        true => {
+            let table = session.templates_in_pieces(&mut |session| between.pause(session), deadline)?;
+            let print = |template: Template<'_>| Print {
+                uid: template.uid,
+                finger: template.finger,
+                validity: template.validity.to_byte(),
+                bytes: Secret::new(template.bytes().expose().to_vec()),
+            };
+            Some(table.iter().map(print).collect::<Vec<_>>())
+        }
+    };
+    progress(2);
+    // After the templates: whoever was deleted meanwhile has none left.
+    let users = session.users(deadline)?;
+    let stride = users.layout().map_or(UserLayout::FULL.stride(), UserLayout::stride);
+    let records: Vec<u8> = users.raw().flat_map(|record| record.bytes().expose().clone()).collect();
+    progress(PARTS);
+    let label = Label {
+        made_at: 0,
+        device_id: String::new(),
+        serial_number: info.serial_number,
+        device_name: info.device_name,
+        firmware_version: info.firmware_version,
+        fingerprint_version: info.fingerprint_version,
+        users: users.raw().count(),
+        templates: prints.as_ref().map(Vec::len),
+    };
+    let stride = u16::try_from(stride).unwrap_or(u16::MAX);
+    let content = Content { stride, records: Secret::new(records), prints: prints.unwrap_or_default() };
+    Ok(Taken { label, content })
+}

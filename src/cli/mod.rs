@@ -35,7 +35,10 @@ pub use device::grammar::{
 };
 pub use device::whom::{NoDevice, Whom};
 pub use manual::Completions;
-pub use service::{Audit, Discover, OperationsCall, Punches, Question, ServiceFlags, TokenVerb, Tokens};
+pub use service::{
+    Audit, BackupsCall, BackupsVerb, Discover, OperationsCall, PeopleCall, PeopleVerb, Punches, Question,
+    Restore, ServiceFlags, TokenVerb, Tokens, Transfer,
+};
 
 use exit::Exit;
 
@@ -68,6 +71,8 @@ pub fn main() -> ExitCode {
         Command::Discover(discover) => service::discover(&discover),
         Command::Operations(call) => service::operations(&call),
         Command::Audit(audit) => service::audit(&audit),
+        Command::People(call) => service::people(&call),
+        Command::Backups(call) => service::backups(&call),
         Command::Token(tokens) => service::tokens(&tokens),
         Command::Completions(completions) => manual::completions(&completions),
         Command::Man => manual::manual(),

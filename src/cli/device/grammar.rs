@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::access_grammar::{Combination, Group, TimeZone, VerifyStyle};
 use super::whom::Whom;
-use crate::cli::service::ServiceFlags;
+use crate::cli::service::{Restore, ServiceFlags, Transfer};
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::UserId;
 
@@ -193,6 +193,16 @@ pub enum Verb {
         #[arg(long)]
         no_backup: bool,
     },
+    /// Only @ID: bring a person to other devices
+    Transfer(Transfer),
+    /// Only @ID: back the device up
+    Backup {
+        /// Also fingerprints
+        #[arg(long)]
+        templates: bool,
+    },
+    /// Only @ID: put a backup back
+    Restore(Restore),
     /// Only @ID: connect now, whatever the back-off says
     Connect,
     /// Only @ID: close the session until the next call
@@ -382,7 +392,7 @@ pub enum Message {
 }
 
 /// A user id that a device may have.
-pub(super) fn person_id(text: &str) -> Result<String, String> {
+pub(in crate::cli) fn person_id(text: &str) -> Result<String, String> {
     match UserId::new(text.as_bytes()) {
         Ok(id) if id.is_plausible() => Ok(text.to_owned()),
         _ => Err("a user id is 1 to 24 letters, digits and signs, without blanks".to_owned()),

@@ -92,7 +92,10 @@ fn directly(caller: Caller<'_>) -> Done {
             "--no-backup is for devices of the local service: without it no backup is made in any case",
         )),
         Verb::Clear { what, no_backup: false } => upkeep::clear(caller, *what),
-        Verb::Connect
+        Verb::Transfer(_)
+        | Verb::Backup { .. }
+        | Verb::Restore(_)
+        | Verb::Connect
         | Verb::Disconnect
         | Verb::Lend { .. }
         | Verb::Resume

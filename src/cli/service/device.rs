@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::clear::{self, Wanted};
 use super::client::{Client, segment};
 use super::devices::text;
-use super::{people, upkeep};
+use super::{backups, people, upkeep};
 use crate::base::ids::DeviceId;
 use crate::cli::confirm::confirm;
 use crate::cli::csv_rows;
@@ -64,6 +64,13 @@ pub(in crate::cli) fn run(id: &DeviceId, call: &DeviceCall, out: Output) -> Done
         Verb::Lcd { line, text, .. } => {
             let line = line.zip(text.as_deref());
             upkeep::lcd(&client, out, &of("/screen"), line, timeout)
+        }
+        Verb::Transfer(transfer) => {
+            backups::transfer(&client, out, (&format!("@{id}"), &of("/users")), transfer, call.yes, timeout)
+        }
+        Verb::Backup { templates } => backups::make(&client, out, &of("/backups"), *templates, timeout),
+        Verb::Restore(restore) => {
+            backups::restore(&client, out, (&format!("@{id}"), &of("/restore")), restore, call.yes, timeout)
         }
         Verb::Refresh => out.done(&client.post(&of("/refresh"), None, timeout)?, "done"),
         Verb::FreeBuffer => out.done(&client.post(&of("/free-buffer"), None, timeout)?, "done"),

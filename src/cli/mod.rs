@@ -31,8 +31,9 @@ pub use arguments::{Arguments, Command, Demo, Openapi, Serve, Simulate, Trace};
 pub use check::fixed_numbers;
 pub use device::access_grammar::{Combination, Group, TimeZone, VerifyStyle, ZoneDays};
 pub use device::grammar::{
-    DeviceCall, Direct, Finger, Format, Import, Kind, Level, Message, Mode, Person, Transport, Unit, Verb,
+    DeviceCall, Direct, Finger, Format, Import, Kind, Level, Mode, Person, Transport, Unit, Verb,
 };
+pub use device::message_grammar::Message;
 pub use device::whom::{NoDevice, Whom};
 pub use manual::Completions;
 pub use service::{

@@ -107,7 +107,8 @@ fn a_person_is_transferred_and_a_device_backed_up_and_put_back() {
     assert!(words(moved.lines().nth(1).unwrap()).starts_with(&["2", "as_wanted", "1"]), "{moved}");
     assert_eq!((devices[0].users().len(), devices[1].users().len()), (3, 2));
     device.fails(["transfer", "1002", "--to", "2", "--remove-here"], 2, "usage");
-    let moved = device.json(["transfer", "1002", "--to", "2", "--remove-here", "--yes"]);
+    device.fails(["transfer", "1001", "--to", "2", "--remove-here", "--yes"], 1, "templates_would_go");
+    let moved = device.json(["transfer", "1002", "--to", "2", "--remove-here", "--templates", "--yes"]);
     assert_eq!(moved["removed_here"], true, "{moved}");
     assert_eq!((devices[0].users().len(), devices[1].users().len()), (2, 3));
     device.fails(["transfer", "4711", "--to", "2"], 7, "unknown_user");

@@ -10,6 +10,7 @@ mod fingers;
 pub(super) mod grammar;
 mod import;
 mod line;
+pub(super) mod message_grammar;
 mod messages;
 mod options;
 pub(super) mod people;

@@ -81,6 +81,9 @@ pub struct Transfer {
     /// Delete them here, once they are on all of the others
     #[arg(long)]
     pub remove_here: bool,
+    /// Delete them here also if that loses fingerprints that are nowhere else
+    #[arg(long, requires = "remove_here")]
+    pub lose_templates: bool,
 }
 
 /// A backup as the API shows it.
@@ -167,12 +170,14 @@ pub(super) fn transfer(
     yes: bool,
     timeout: Option<Duration>,
 ) -> Done {
-    let Transfer { user_id, to, templates, remove_here } = transfer;
+    let Transfer { user_id, to, templates, remove_here, lose_templates } = transfer;
     if *remove_here {
         let what = format!("User {user_id} will be deleted here, once they are on the others.");
         confirm(whom, &what, yes)?;
     }
-    let body = json!({ "to": to, "templates": templates, "remove_here": remove_here });
+    let body = json!({
+        "to": to, "templates": templates, "remove_here": remove_here, "lose_templates": lose_templates,
+    });
     let begun = client.post(&format!("{path}/{}/transfer", segment(user_id)), Some(&body), timeout)?;
     super::fleet::told_of_all(out, &followed(client, &begun, &Bar::pieces("writing"))?)
 }

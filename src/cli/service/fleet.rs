@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::ServiceFlags;
 use super::client::{Client, segment};
 use super::devices::text;
-use super::operations::followed;
+use super::operations::{self, followed};
 use super::people::body;
 use crate::cli::confirm::confirm;
 use crate::cli::device::file;
@@ -162,11 +162,19 @@ fn devices(shown: &Value) -> Vec<Map<String, Value>> {
 
 /// What came of one person on several devices.
 pub(super) fn told_of_all(out: Output, shown: &Value) -> Done {
-    told::<Written>(out, shown)
+    told_with::<Written>(out, shown, "the same once more is harmless: what is done is not done again")
 }
 
-/// A line for each device, and whoever could not be written; programs get the operation's result.
 fn told<R: Row + From<Map<String, Value>>>(out: Output, shown: &Value) -> Done {
+    told_with::<R>(out, shown, "people apply does what was left; what is done is not done again")
+}
+
+/// A line for each device, and whoever could not be written; programs get the operation's result. `again` says how
+/// what failed is completed.
+fn told_with<R: Row + From<Map<String, Value>>>(out: Output, shown: &Value, again: &str) -> Done {
+    if shown.get("result").is_none_or(Value::is_null) {
+        return operations::ended(shown).map(drop);
+    }
     let devices = devices(shown);
     if out.json {
         out.line(&shown.get("result").cloned().unwrap_or_default())?;
@@ -181,14 +189,13 @@ fn told<R: Row + From<Map<String, Value>>>(out: Output, shown: &Value) -> Done {
         });
         rows.for_each(|line| out.note(&line));
     }
-    failure(shown, &devices).map_or(Ok(()), Err)
+    failure(shown, &devices, again).map_or(Ok(()), Err)
 }
 
 /// What went wrong, if something did: the codes of devices and people say more than that some failed, if they are of
 /// one kind.
-fn failure(shown: &Value, devices: &[Map<String, Value>]) -> Option<Failure> {
+fn failure(shown: &Value, devices: &[Map<String, Value>], again: &str) -> Option<Failure> {
     let state = text(shown.get("state"));
-    let again = "people apply does what was left; what is done is not done again";
     let problem = shown.get("problem").filter(|problem| !problem.is_null());
     match (state.as_str(), problem) {
         ("done", _) => None,

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::backups::{may_touch_templates, named};
 use super::effect::{Act, long};
 use super::user_view::written;
+use super::users_bulk::{pause, told_already};
 use crate::base::deadline::Deadline;
 use crate::device::templates::{Fingerprint, PersonWrite};
 use crate::device::users::{Mode, Progress, Report, UserChange};
-use crate::device::{DeviceError, Session};
+use crate::device::{DeviceError, Fault, Session};
 use crate::http::call::{Call, Handled};
 use crate::http::problem::Problem;
 use crate::operations::{Ending, Ticket};
@@ -118,7 +119,7 @@ impl Work {
         drop(table);
         let total = self.people.len() as u64;
         ticket.progress(0, total);
-        let pause = &mut |session: &mut Session| between.pause(session);
+        let pause = &mut pause(between, ticket);
         let mut progress = |now: Progress| ticket.progress(now.done as u64, total);
         let report = match self.templates {
             true => {
@@ -171,8 +172,12 @@ impl Work {
                 "The session with the device broke: {error}. Ask for the same once more: what is done is not done again."
             );
             let problem = Problem::new(502, error.code(), detail).to_json();
-            ticket.end(Ending::failed(problem).with_result(result));
-            return Err(error);
+            let ending = match error.fault {
+                Fault::Stopped if ticket.is_cancelled() => Ending::cancelled(Some(result)),
+                _ => Ending::failed(problem).with_result(result),
+            };
+            ticket.end(ending);
+            return Err(told_already(error));
         }
         if failed == 0 {
             return Ok(Ending::done(result));

@@ -349,7 +349,7 @@ fn filters_choose_what_they_say(site: &Site) {
     let civil = |second: u32| Some(Bound::Civil(ClockWord(NEW_YEAR + second)));
     let many: Vec<_> = (1..=18).collect();
     let many_users: Vec<u32> = (2..=25).collect();
-    let of = |devices, users, from, to| Filter { devices, users, from, to };
+    let of = |devices, users, from, to| Filter { devices, users, from, to, ..Filter::default() };
     for filter in [
         of(devices(&[3]), vec![], None, None),
         of(devices(&[3, 3, 17, 99]), vec![], None, None),

@@ -55,6 +55,7 @@ contract!(
     a_search_looks_at_a_bounded_number_of_rows_and_gets_to_the_end,
     a_survey_counts_what_a_filter_takes,
     pages_by_number_show_every_row_once_in_either_order,
+    where_rows_are_missing_no_page_is_lost,
     of_more_rows_than_can_be_numbered_every_page_is_found_behind_the_one_before,
     what_is_not_in_a_log_any_more_can_be_purged_and_nothing_else,
     numbers_are_never_given_twice,
@@ -498,6 +499,33 @@ fn pages_by_number_show_every_row_once_in_either_order(site: &Site) {
             let Listed::Page { rows, count, .. } = listed(&journal, listing) else { panic!("a page") };
             assert_eq!((count, seqs(&rows).as_slice()), (taken.len() as u64, &expected[7..14]));
         }
+    }
+}
+
+fn where_rows_are_missing_no_page_is_lost(site: &Site) {
+    let journal = site.open();
+    let complete = |mut batch: zkgate::store::journal::LogBatch| {
+        batch.cursor.complete = true;
+        batch.cursor.verified_at = Some(1_000);
+        batch
+    };
+    let of = |user: u32, count: u32| (0..count).map(|second| punch(user, second)).collect::<Vec<_>>();
+    let early = place(&journal, batch("B", 0, 1, &of(1, 3))).cursor.revision;
+    let first = place(&journal, complete(batch("A", 0, 1, &of(2, 40)))).cursor.revision;
+    place(&journal, batch("B", early, 1, &of(3, 12)));
+    place(&journal, complete(batch("A", first, 2, &of(4, 5))));
+    assert_eq!(journal.write(soon(), |backend| backend.purge(i64::MAX, u64::MAX, 1000)), Ok(40));
+    let left: Vec<u64> = (1..=3).chain(44..=60).collect();
+    let turned: Vec<u64> = left.iter().rev().copied().collect();
+    for limit in [1, 4, 7, 100] {
+        let all = Filter::default();
+        assert_eq!(paged(&journal, &all, Order::OldestFirst, limit, false), left, "{limit}");
+        assert_eq!(paged(&journal, &all, Order::NewestFirst, limit, false), turned, "{limit}");
+        // Asked for by number, pages may overlap, and nothing is between them.
+        let mut met = paged(&journal, &all, Order::OldestFirst, limit, true);
+        met.sort_unstable();
+        met.dedup();
+        assert_eq!(met, left, "{limit}");
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn token(call: &mut Call) -> Handled {
         Some(who) if &*who.name == anybody => Ok(Outcome::Now(handed_out(anybody))),
         Some(_) => Ok(Outcome::Now(handed_out(password.expose().trim()))),
         None => {
-            log::info!("a login in the dialect of BioTime was refused");
+            log::debug!("a login in the dialect of BioTime was refused");
             Ok(Outcome::Now(wrong(&[("non_field_errors", "Unable to log in with provided credentials.")])))
         }
     }
@@ -69,13 +69,14 @@ fn handed_out(token: &str) -> Answer {
 fn credentials(call: &Call) -> (String, Secret<String>) {
     let kind = call.headers().content_type.as_deref().unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    let field: Box<dyn Fn(&str) -> Option<String>> = if kind.eq_ignore_ascii_case(FORM) {
-        let fields: Vec<(String, String)> = form_urlencoded::parse(call.raw_body()).into_owned().collect();
-        Box::new(move |name| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
+    let form: Vec<(String, String)> = if kind.eq_ignore_ascii_case(FORM) {
+        form_urlencoded::parse(call.raw_body()).into_owned().collect()
     } else {
         let body: Value = serde_json::from_slice(call.raw_body()).unwrap_or_default();
-        Box::new(move |name| body.get(name).and_then(Value::as_str).map(str::to_owned))
+        let members = body.as_object().into_iter().flatten();
+        members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
     };
+    let field = |name| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     (field("username").unwrap_or_default(), Secret::new(field("password").unwrap_or_default()))
 }
 

@@ -75,12 +75,12 @@ impl Asked {
     }
 
     fn link(&self, page: u64, behind: Option<u64>) -> String {
-        let mut query = form_urlencoded::Serializer::new(format!("{}?", self.address));
+        let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(&self.query).append_pair("page", &page.to_string());
         if let Some(seq) = behind {
             query.append_pair(BEHIND, &seq.to_string());
         }
-        query.finish()
+        format!("{}?{}", self.address, query.finish())
     }
 }
 

@@ -40,6 +40,9 @@ pub trait Backend: Send {
     /// The lowest sequence number of a row that is there; `None` when there is none.
     fn first(&mut self) -> Result<Option<u64>, StoreError>;
 
+    /// The numbers of at most so many rows below this number, the highest first.
+    fn below(&mut self, before: u64, limit: u32) -> Result<Vec<u64>, StoreError>;
+
     /// The rows with these numbers, which are few and in order; those that are not there are left out.
     fn rows(&mut self, numbers: &[u64]) -> Result<Vec<Row>, StoreError>;
 

@@ -116,38 +116,30 @@ fn backwards(
     base: u64,
     head: u64,
 ) -> Result<Listed, StoreError> {
-    let mut before = match listing.place {
+    let before = match listing.place {
         Place::Page(page) => (head + 1).saturating_sub(skipped(page, listing.limit)),
-        Place::Behind(seq) => seq.min(head + 1),
+        Place::Behind(seq) => seq,
     };
     if before <= base + 1 && matches!(listing.place, Place::Page(2..)) {
         return Ok(Listed::Beyond);
     }
-    let mut rows = Vec::new();
-    // Where rows are missing, the page goes on below them.
-    for _ in 0..ROUNDS {
-        let from = before.saturating_sub(u64::from(listing.limit)).max(base + 1);
-        let numbers: Vec<u64> = (from..before).collect();
-        rows.extend(backend.rows(&numbers)?.into_iter().rev());
-        before = from.min(before);
-        if rows.len() >= listing.limit as usize || before <= base + 1 {
-            break;
-        }
-    }
-    let left = rows.len() > listing.limit as usize || before > base + 1;
-    rows.truncate(listing.limit as usize);
-    let next = rows.last().map_or(before, |row| row.seq);
-    Ok(Listed::Page { rows, count: head - base, next: left.then_some(next) })
+    let mut numbers = backend.below(before, listing.limit.saturating_add(1))?;
+    let left = numbers.len() > listing.limit as usize;
+    numbers.truncate(listing.limit as usize);
+    let next = numbers.last().copied().filter(|_| left);
+    numbers.reverse();
+    let mut rows = backend.rows(&numbers)?;
+    rows.reverse();
+    let newest = rows.first().map_or(head, |row| row.seq.max(head));
+    Ok(Listed::Page { rows, count: newest - base, next })
 }
 
 /// Rows of which all numbers are known.
 fn few(backend: &mut dyn Backend, listing: &Listing, numbers: &[u64]) -> Result<Listed, StoreError> {
     let (count, limit) = (numbers.len(), listing.limit as usize);
     let skip = |page| usize::try_from(skipped(page, listing.limit)).unwrap_or(usize::MAX);
-    if let Place::Page(page @ 2..) = listing.place {
-        if skip(page) >= count {
-            return Ok(Listed::Beyond);
-        }
+    if matches!(listing.place, Place::Page(page @ 2..) if skip(page) >= count) {
+        return Ok(Listed::Beyond);
     }
     let (chosen, next) = match listing.order {
         Order::OldestFirst => {

@@ -129,6 +129,10 @@ impl Backend for Postgres {
         self.look(reading::first)
     }
 
+    fn below(&mut self, before: u64, limit: u32) -> Result<Vec<u64>, StoreError> {
+        self.look(|transaction| reading::below(transaction, before, limit))
+    }
+
     fn rows(&mut self, numbers: &[u64]) -> Result<Vec<Row>, StoreError> {
         self.look(|transaction| reading::rows_of(transaction, numbers))
     }

@@ -29,6 +29,18 @@ pub(super) fn first(transaction: &mut Transaction<'_>) -> Result<Option<u64>, St
     first.map(|first| number("seq", first)).transpose()
 }
 
+pub(super) fn below(
+    transaction: &mut Transaction<'_>,
+    before: u64,
+    limit: u32,
+) -> Result<Vec<u64>, StoreError> {
+    let (before, limit) = (signed(before), i64::from(limit));
+    let rows = transaction
+        .query("select seq from zkgate.punch where seq < $1 order by seq desc limit $2", &[&before, &limit])
+        .map_err(failed)?;
+    rows.iter().map(|row| number("seq", row.try_get(0).map_err(failed)?)).collect()
+}
+
 pub(super) fn rows_of(transaction: &mut Transaction<'_>, numbers: &[u64]) -> Result<Vec<Row>, StoreError> {
     let query = PageQuery { after: 0, limit: u32::MAX, filter: Filter::default() };
     let seqs = numbers.iter().map(|seq| signed(*seq)).collect();

@@ -29,6 +29,18 @@ pub(super) fn first(connection: &Connection) -> Result<Option<u64>, StoreError> 
     first.map(|first| number("seq", first)).transpose()
 }
 
+pub(super) fn below(transaction: &Transaction<'_>, before: u64, limit: u32) -> Result<Vec<u64>, StoreError> {
+    let mut statement = transaction
+        .prepare_cached("select seq from punch where seq < ?1 order by seq desc limit ?2")
+        .map_err(failed)?;
+    let mut rows = statement.query((signed(before), limit)).map_err(failed)?;
+    let mut numbers = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        numbers.push(number("seq", row.get(0).map_err(failed)?)?);
+    }
+    Ok(numbers)
+}
+
 pub(super) fn rows(transaction: &Transaction<'_>, numbers: &[u64]) -> Result<Vec<Row>, StoreError> {
     let query = PageQuery { after: 0, limit: u32::MAX, filter: Filter::default() };
     let values = Values::of(&query);

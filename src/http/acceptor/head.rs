@@ -270,7 +270,8 @@ mod tests {
     fn the_forwarded_head_is_written_anew_from_the_allow_list() {
         let head = read(
             "POST /a?b=c HTTP/1.1\r\nhost: x\r\nauthorization: \t Bearer t \r\nX-Zkgate-Peer: 1.2.3.4:5\r\n\
-             X-Zkgate-Host: y\r\n             Cookie: c\r\nTE: identity\r\nConnection: keep-alive, TE\r\nUpgrade: h2c\r\nAccept: a\r\n\
+             X-Zkgate-Host: y\r\n\
+             Cookie: c\r\nTE: identity\r\nConnection: keep-alive, TE\r\nUpgrade: h2c\r\nAccept: a\r\n\
              Accept: b\r\nContent-Length: 03\r\n\r\n",
         )
         .unwrap();

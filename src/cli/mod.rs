@@ -37,8 +37,8 @@ pub use device::message_grammar::Message;
 pub use device::whom::{NoDevice, Whom};
 pub use manual::Completions;
 pub use service::{
-    Audit, BackupsCall, BackupsVerb, Discover, OperationsCall, PeopleCall, PeopleVerb, Punches, Question,
-    Restore, ServiceFlags, TokenVerb, Tokens, Transfer,
+    Audit, Backup, BackupsCall, BackupsVerb, Discover, OperationsCall, PeopleCall, PeopleVerb, Punches,
+    Question, Restore, ServiceFlags, TokenVerb, Tokens, Transfer,
 };
 
 use exit::Exit;

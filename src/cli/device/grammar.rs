@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::access_grammar::{Combination, Group, TimeZone, VerifyStyle};
 use super::message_grammar::Message;
 use super::whom::Whom;
-use crate::cli::service::{Restore, ServiceFlags, Transfer};
+use crate::cli::service::{Backup, Restore, ServiceFlags, Transfer};
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::UserId;
 
@@ -197,11 +197,7 @@ pub enum Verb {
     /// Only @ID: bring a person to other devices
     Transfer(Transfer),
     /// Only @ID: back the device up
-    Backup {
-        /// Also fingerprints
-        #[arg(long)]
-        templates: bool,
-    },
+    Backup(Backup),
     /// Only @ID: put a backup back
     Restore(Restore),
     /// Only @ID: connect now, whatever the back-off says

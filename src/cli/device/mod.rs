@@ -94,7 +94,7 @@ fn directly(caller: Caller<'_>) -> Done {
         )),
         Verb::Clear { what, no_backup: false } => upkeep::clear(caller, *what),
         Verb::Transfer(_)
-        | Verb::Backup { .. }
+        | Verb::Backup(_)
         | Verb::Restore(_)
         | Verb::Connect
         | Verb::Disconnect

@@ -53,6 +53,17 @@ pub enum BackupsVerb {
     },
 }
 
+/// What is to be in a backup besides people.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Backup {
+    /// Also fingerprints
+    #[arg(long)]
+    pub templates: bool,
+    /// Also options, groups, time zones and unlock combinations
+    #[arg(long)]
+    pub settings: bool,
+}
+
 /// How a backup is put back.
 #[derive(Args, Clone, Debug)]
 pub struct Restore {
@@ -61,6 +72,9 @@ pub struct Restore {
     /// Also fingerprints
     #[arg(long)]
     pub templates: bool,
+    /// Also options, groups, time zones and unlock combinations; never the network's
+    #[arg(long)]
+    pub settings: bool,
     /// The backup is of another device, and that is meant
     #[arg(long)]
     pub other_device: bool,
@@ -118,16 +132,19 @@ pub(super) fn make(
     client: &Client,
     out: Output,
     path: &str,
-    templates: bool,
+    backup: &Backup,
     timeout: Option<Duration>,
 ) -> Done {
-    let begun = client.post(path, Some(&json!({ "templates": templates })), timeout)?;
+    let Backup { templates, settings } = backup;
+    let body = json!({ "templates": templates, "settings": settings });
+    let begun = client.post(path, Some(&body), timeout)?;
     let made = ended(&followed(client, &begun, &Bar::pieces("reading"))?)?;
     let of = |name: &str| Some(text(made.get(name))).filter(|text| !text.is_empty());
     let pairs = [
         ("backup", of("id")),
         ("people", of("users")),
         ("fingerprints", of("templates").or_else(|| Some("left out".to_owned()))),
+        ("settings", of("settings").or_else(|| Some("left out".to_owned()))),
         ("bytes", of("bytes")),
     ];
     out.one(&made, &pairs)
@@ -142,10 +159,11 @@ pub(super) fn restore(
     yes: bool,
     timeout: Option<Duration>,
 ) -> Done {
-    let Restore { backup, templates, other_device } = restore;
+    let Restore { backup, templates, settings, other_device } = restore;
     let ask = |dry_run: bool, what| {
         let body = json!({
-            "backup": backup, "templates": templates, "allow_other_device": other_device, "dry_run": dry_run,
+            "backup": backup, "templates": templates, "settings": settings, "allow_other_device": other_device,
+            "dry_run": dry_run,
         });
         let begun = client.post(path, Some(&body), timeout)?;
         followed(client, &begun, &Bar::pieces(what))

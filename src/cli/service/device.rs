@@ -68,7 +68,7 @@ pub(in crate::cli) fn run(id: &DeviceId, call: &DeviceCall, out: Output) -> Done
         Verb::Transfer(transfer) => {
             backups::transfer(&client, out, (&format!("@{id}"), &of("/users")), transfer, call.yes, timeout)
         }
-        Verb::Backup { templates } => backups::make(&client, out, &of("/backups"), *templates, timeout),
+        Verb::Backup(backup) => backups::make(&client, out, &of("/backups"), backup, timeout),
         Verb::Restore(restore) => {
             backups::restore(&client, out, (&format!("@{id}"), &of("/restore")), restore, call.yes, timeout)
         }

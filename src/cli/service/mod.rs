@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub use backups::{BackupsCall, BackupsVerb, Restore, Transfer};
+pub use backups::{Backup, BackupsCall, BackupsVerb, Restore, Transfer};
 pub use discover::Discover;
 pub use fleet::{PeopleCall, PeopleVerb};
 pub use operations::{Audit, OperationsCall};

@@ -50,7 +50,8 @@ struct Progress {
     told: u64,
     events: VecDeque<Event>,
     cancelling: bool,
-    finished: Option<Finished>,
+    /// How it ended, and when.
+    finished: Option<(Finished, i64)>,
     watchers: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -149,7 +150,7 @@ impl Live {
                 never_began,
                 audit: Some(audit),
             };
-            state.finished = Some(finished.clone());
+            state.finished = Some((finished.clone(), now));
             Some(finished)
         })
     }
@@ -161,8 +162,9 @@ impl Live {
         operation.started_at = state.started_at;
         (operation.done, operation.total) = (state.done, state.total);
         match &state.finished {
-            Some(finished) => {
+            Some((finished, at)) => {
                 operation.state = finished.state;
+                operation.finished_at = Some(*at);
                 operation.result.clone_from(&finished.result);
                 operation.problem.clone_from(&finished.problem);
             }

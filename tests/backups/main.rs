@@ -4,6 +4,7 @@
 #[path = "../support/service.rs"]
 mod service;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use zkgate::base::secret::Secret;
 use zkgate::simulator::{Config, DeviceHandle, Fault, Profile, Simulator};
@@ -298,4 +299,51 @@ fn a_restore_that_breaks_is_completed_by_the_same_once_more() {
     let failed = over(&service, &service.post(&format!("/devices/{id}/backups"), &json!({})));
     assert_ne!(failed["state"], "done", "{failed}");
     assert_eq!(service.get("/backups").json()["count"], 1);
+}
+
+#[test]
+fn a_restore_that_was_killed_is_completed_by_the_same_once_more() {
+    std::thread::scope(|scope| {
+        // People one after the other; people and their templates in blocks, which are sent and then stored.
+        for (templates, command, after) in
+            [(false, 8, 1), (false, 8, 40), (true, 1500, 1), (true, 1501, 10), (true, 110, 1)]
+        {
+            scope.spawn(move || {
+                let case = format!("command {command}, {after} times");
+                let mut service = Service::start();
+                let (_simulator, device) = device(Profile::Tft, 60, if templates { 30 } else { 0 });
+                let before = state(&device);
+                let id = service.add_up(&device);
+                allow(&service, &id);
+                let backup = json!({ "templates": templates });
+                let made = over(&service, &service.post(&format!("/devices/{id}/backups"), &backup));
+                // Another device, which is empty.
+                let spare = Simulator::start(Config { users: 0, ..Config::default() }).unwrap();
+                let device = &spare.devices()[0];
+                let id = service.add_up(device);
+                allow(&service, &id);
+                let wanted = json!({
+                    "backup": made["result"]["id"], "templates": templates, "dry_run": false,
+                    "allow_other_device": true,
+                });
+                let restore = format!("/devices/{id}/restore");
+                let said = device.counters().command(command);
+                let begun = service.post(&restore, &wanted);
+                assert_eq!(begun.status, 202, "{case}: {begun:?}");
+                eventually(&case, || device.counters().command(command) >= said + after);
+                service.signal(Signal::KILL);
+                service.ended();
+                let service = service.setup.again().start();
+                service.until_state(&id, "idle");
+                let told = service.get(&format!("/operations/{}", begun.json()["id"])).json();
+                assert!(
+                    ["outcome_unknown", "done"].contains(&told["state"].as_str().unwrap()),
+                    "{case}: {told}"
+                );
+                let done = over(&service, &service.post(&restore, &wanted));
+                assert_eq!(done["state"], "done", "{case}: {done}");
+                assert_eq!(state(device), before, "{case}");
+            });
+        }
+    });
 }

@@ -119,3 +119,18 @@ fn when_too_many_ask_the_journal_the_next_one_is_told_so_and_when_it_hangs_every
     drop(go_on);
     site.until("/punches?timeout=5", |page| page["head"] == 1);
 }
+
+#[test]
+fn who_asks_too_late_is_told_so_whichever_thread_notices_it_first() {
+    let site = Site::start();
+    site.place(1..=1);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..1000 {
+                    site.get("/punches/export?timeout=1e-9").problem(503, "store_unavailable");
+                }
+            });
+        }
+    });
+}

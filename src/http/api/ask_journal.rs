@@ -85,7 +85,7 @@ impl Question {
     ) {
         let doing = self.clone();
         let job = move |backend: &mut dyn Backend| {
-            if doing.passes(WAITING, BEGUN) {
+            if doing.leave_for(BEGUN).is_ok() {
                 job(backend)
             } else {
                 Err(StoreError::TimedOut { outcome_unknown: false })
@@ -111,16 +111,21 @@ impl Question {
     }
 
     /// Answers with an error, if nobody has answered yet: the first one if the question was never begun, and then
-    /// it never will be.
+    /// it never will be. Whoever ended it first answers, also where somebody else is quicker with what comes then.
     fn end(&self, not_begun: &StoreError, begun: &StoreError) {
-        let error = if self.passes(WAITING, OVER) { not_begun } else { begun };
+        let error = match self.leave_for(OVER) {
+            Ok(()) => not_begun,
+            Err(BEGUN) => begun,
+            Err(_) => return,
+        };
         if let Some(reply) = self.reply.take() {
             reply.send(Problem::of_store(error).answer());
         }
     }
 
-    fn passes(&self, from: u8, to: u8) -> bool {
-        self.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    /// Leaves the wait, or tells how it was left already.
+    fn leave_for(&self, stage: u8) -> Result<(), u8> {
+        self.stage.compare_exchange(WAITING, stage, Ordering::AcqRel, Ordering::Acquire).map(drop)
     }
 }
 

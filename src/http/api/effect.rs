@@ -190,7 +190,10 @@ where
         Ok(Opened::Earlier(earlier)) => reply.send(replayed(&earlier, waits)),
         Ok(Opened::KeyTaken(id)) => reply.send(key_taken(id).answer()),
         Err(error) if waits && spare.idempotency_key.is_none() && !matches!(error, StoreError::Closed) => {
-            log::error!("{kind} is done without a note of it: {error}");
+            // What comes too late to be noted comes too late for the device as well, and is told so.
+            if !deadline.passed(gateway.clock.now()) {
+                log::error!("{kind} is done without a note of it: {error}");
+            }
             go(again.unrecorded(spare), gateway, reply);
         }
         Err(error) => reply.send(Problem::of_store(&error).answer()),

@@ -81,6 +81,15 @@ impl Link {
         dialog: D,
         deadline: Deadline,
     ) -> Result<(D::Outcome, D), (DeviceError, D)> {
+        self.converse_in_part(dialog, deadline).inspect(|_| self.inbox.rest())
+    }
+
+    /// The same as part of something longer: what memory it needed, the next part will need too.
+    pub(super) fn converse_in_part<D: Dialog>(
+        &mut self,
+        dialog: D,
+        deadline: Deadline,
+    ) -> Result<(D::Outcome, D), (DeviceError, D)> {
         let (mut talk, mut next) = Talk::open(dialog, &mut self.line, &mut self.out, Instant::now());
         let mut reached = Reached::No;
         let fault = loop {
@@ -92,10 +101,7 @@ impl Link {
                 }
             }
             match next {
-                Next::Done(Ok(outcome)) => {
-                    self.inbox.rest();
-                    return Ok((outcome, talk.into_dialog()));
-                }
+                Next::Done(Ok(outcome)) => return Ok((outcome, talk.into_dialog())),
                 Next::Done(Err(error)) => break error.into(),
                 Next::Listen => {}
             }

@@ -168,7 +168,7 @@ impl LogBuffer {
         let part = Chunk { start, size: length };
         let manners = session.manners();
         let read = BulkRead::part(Table::ATTENDANCE, part, self.chunk_limit, manners, Instant::now());
-        match session.link.converse_with(read, deadline) {
+        match session.link.converse_in_part(read, deadline) {
             Ok((bulk, read)) => {
                 self.chunk_limit = read.chunk_limit();
                 Ok(bulk.data)

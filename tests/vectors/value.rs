@@ -229,7 +229,7 @@ fn template(case: &mut Case<'_>, bytes: &[u8]) -> Outcome {
     let mut out = (bytes.len() as u32).to_le_bytes().to_vec();
     template.emit(&mut out);
     case.same_bytes("the entry built again", &out[4..], bytes);
-    let table = TemplateTable::parse(&out, Some(1)).map_err(|error| error.to_string())?;
+    let table = TemplateTable::parse(out, Some(1)).map_err(|error| error.to_string())?;
     case.same("a table of this entry alone", &table.iter().collect::<Vec<_>>(), &vec![template]);
     Ok(())
 }

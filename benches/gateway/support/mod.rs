@@ -1,6 +1,7 @@
 //! What the rows share: the table, the figures' arithmetic, processes, HTTP clients and a bare socket to a device.
 
 pub mod bare;
+pub mod cable;
 pub mod http;
 pub mod load;
 #[path = "../../../tests/support/postgres.rs"]

@@ -86,9 +86,7 @@ impl Session {
     /// # Errors
     /// [`DeviceError`].
     pub fn templates(&mut self, deadline: Deadline) -> Result<TemplateTable, DeviceError> {
-        self.table(Table::TEMPLATES, Counted::Templates, deadline, |data, count| {
-            TemplateTable::parse(&data, count)
-        })
+        self.table(Table::TEMPLATES, Counted::Templates, deadline, TemplateTable::parse)
     }
 
     /// The same, with pauses between the pieces in which others may be served, as long as they leave the device's
@@ -103,9 +101,7 @@ impl Session {
     ) -> Result<TemplateTable, DeviceError> {
         let count = self.free_sizes(deadline)?.fingerprints;
         let mut pause = |session: &mut Self, _, _| pause(session);
-        self.table_in_pieces(Table::TEMPLATES, count, &mut pause, deadline, |data, count| {
-            TemplateTable::parse(&data, count)
-        })
+        self.table_in_pieces(Table::TEMPLATES, count, &mut pause, deadline, TemplateTable::parse)
     }
 
     /// Sends a block and has it stored, once.

@@ -4,6 +4,7 @@
 //! table ends. Templates are biometric and opaque: their bytes are never printed, never changed, never looked into.
 //! Source: one captured entry head and public protocol descriptions; face and palm data are not reachable.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::table::TableError;
@@ -13,8 +14,10 @@ use crate::wire::bytes::{EndOfBytes, Reader};
 /// A complete template table.
 #[derive(Clone, Debug, Default)]
 pub struct TemplateTable {
-    /// Entries that are known to follow each other without a gap.
-    bytes: Secret<Arc<[u8]>>,
+    /// What the transfer delivered.
+    data: Secret<Arc<Vec<u8>>>,
+    /// Where in it the entries are, which are known to follow each other without a gap.
+    body: Range<usize>,
     entries: usize,
 }
 
@@ -91,36 +94,14 @@ impl TemplateTable {
     ///
     /// # Errors
     /// [`TemplateError`] when the table is not proved complete, or an entry makes no sense.
-    pub fn parse(data: &[u8], count: Option<u32>) -> Result<Self, TemplateError> {
-        let counted = count.filter(|count| *count > 0);
-        let (word, body) = match data.split_first_chunk::<4>() {
-            Some((word, body)) => (u32::from_le_bytes(*word), body),
-            None if data.is_empty() => (0, data),
-            None => return Err(TableError::Incomplete { announced: 0, received: data.len(), count }.into()),
-        };
-        let promised = usize::try_from(word).unwrap_or(usize::MAX);
-        if promised == body.len() {
-            let entries = walk(body)?;
-            return match counted {
-                Some(count) if entries == 0 => Err(TableError::Missing { count }.into()),
-                _ => Ok(Self::of(body, entries)),
-            };
-        }
-        let confirmed = |bytes: &[u8]| {
-            let entries = walk(bytes).ok()?;
-            (u32::try_from(entries).ok() == counted).then_some(entries)
-        };
-        for bytes in [Some(body), body.get(..promised)].into_iter().flatten() {
-            if let Some(entries) = confirmed(bytes) {
-                return Ok(Self::of(bytes, entries));
-            }
-        }
-        Err(TableError::Incomplete { announced: word, received: body.len(), count }.into())
+    pub fn parse(data: Vec<u8>, count: Option<u32>) -> Result<Self, TemplateError> {
+        let (body, entries) = settle(&data, count)?;
+        Ok(Self { data: Secret::new(Arc::new(data)), body, entries })
     }
 
     /// The templates in the device's order.
     pub fn iter(&self) -> impl Iterator<Item = Template<'_>> + '_ {
-        let mut rest: &[u8] = self.bytes.expose();
+        let mut rest = self.data.expose().get(self.body.clone()).unwrap_or_default();
         std::iter::from_fn(move || {
             let (template, after) = Template::parse(rest).ok()?;
             rest = after;
@@ -138,10 +119,6 @@ impl TemplateTable {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries == 0
-    }
-
-    fn of(bytes: &[u8], entries: usize) -> Self {
-        Self { bytes: Secret::new(bytes.into()), entries }
     }
 }
 
@@ -242,6 +219,37 @@ impl Validity {
     }
 }
 
+/// Where the entries of a table are that is proved complete, and how many.
+fn settle(data: &[u8], count: Option<u32>) -> Result<(Range<usize>, usize), TemplateError> {
+    let counted = count.filter(|count| *count > 0);
+    let (word, body) = match data.split_first_chunk::<4>() {
+        Some((word, body)) => (u32::from_le_bytes(*word), body),
+        None if data.is_empty() => (0, data),
+        None => return Err(TableError::Incomplete { announced: 0, received: data.len(), count }.into()),
+    };
+    // Behind the size word, where there is one.
+    let start = data.len() - body.len();
+    let at = |bytes: &[u8], entries| (start..start + bytes.len(), entries);
+    let promised = usize::try_from(word).unwrap_or(usize::MAX);
+    if promised == body.len() {
+        let entries = walk(body)?;
+        return match counted {
+            Some(count) if entries == 0 => Err(TableError::Missing { count }.into()),
+            _ => Ok(at(body, entries)),
+        };
+    }
+    let confirmed = |bytes: &[u8]| {
+        let entries = walk(bytes).ok()?;
+        (u32::try_from(entries).ok() == counted).then_some(entries)
+    };
+    for bytes in [Some(body), body.get(..promised)].into_iter().flatten() {
+        if let Some(entries) = confirmed(bytes) {
+            return Ok(at(bytes, entries));
+        }
+    }
+    Err(TableError::Incomplete { announced: word, received: body.len(), count }.into())
+}
+
 /// How many entries there are, if they follow each other to the very end.
 fn walk(body: &[u8]) -> Result<usize, TemplateError> {
     let (mut rest, mut entries) = (body, 0);
@@ -278,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_table_is_taken_apart_entry_by_entry() {
-        let table = TemplateTable::parse(&TABLE, None).unwrap();
+        let table = TemplateTable::parse(TABLE.to_vec(), None).unwrap();
         assert_eq!((table.len(), table.is_empty()), (2, false));
         let expected =
             vec![(3, 6, Validity::Valid, TEMPLATE.to_vec()), (14, 4, Validity::Duress, Vec::new())];
@@ -307,7 +315,7 @@ mod tests {
             ("rubbish behind", &[6, 0, 1, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0, 0], entry(6, 0xffff, 7)),
         ] {
             let data = with_word(body.len() as u32, body);
-            assert_eq!(TemplateTable::parse(&data, None).unwrap_err(), expected, "{name}");
+            assert_eq!(TemplateTable::parse(data, None).unwrap_err(), expected, "{name}");
         }
     }
 
@@ -326,16 +334,16 @@ mod tests {
             ("empty", 0, &[], Some(0), Some(0)),
             ("empty in spite of a count", 0, &[], Some(2), None),
         ] {
-            let table = TemplateTable::parse(&with_word(word, body), count);
+            let table = TemplateTable::parse(with_word(word, body), count);
             assert_eq!(table.ok().map(|table| table.len()), expected, "{name}");
         }
-        assert_eq!(TemplateTable::parse(&[], None).map(|table| table.is_empty()), Ok(true));
-        assert!(TemplateTable::parse(&[1, 0], None).is_err(), "half a size word");
+        assert_eq!(TemplateTable::parse(Vec::new(), None).map(|table| table.is_empty()), Ok(true));
+        assert!(TemplateTable::parse(vec![1, 0], None).is_err(), "half a size word");
     }
 
     #[test]
     fn a_template_is_never_printed_and_never_cut() {
-        let table = TemplateTable::parse(&TABLE, None).unwrap();
+        let table = TemplateTable::parse(TABLE.to_vec(), None).unwrap();
         let shown = format!("{table:?} {:?}", table.iter().collect::<Vec<_>>());
         assert!(!shown.contains("16, 17") && shown.contains("***"), "{shown}");
         let long = vec![0; Template::CEILING + 1];
@@ -351,7 +359,7 @@ mod tests {
         fn any_bytes_are_a_table_or_an_error(
             data in proptest::collection::vec(any::<u8>(), 0..200), count in proptest::option::of(0u32..10),
         ) {
-            if let Ok(table) = TemplateTable::parse(&data, count) {
+            if let Ok(table) = TemplateTable::parse(data, count) {
                 prop_assert_eq!(table.iter().count(), table.len());
             }
         }
@@ -370,7 +378,7 @@ mod tests {
                 Template::new(*uid, *finger, validity, bytes).unwrap().emit(&mut body);
             }
             let word = body.len() as u32;
-            let table = TemplateTable::parse(&with_word(word, &body), None).unwrap();
+            let table = TemplateTable::parse(with_word(word, &body), None).unwrap();
             let expected: Vec<_> = templates
                 .iter()
                 .map(|(uid, finger, flag, bytes)| (*uid, *finger, Validity::from_byte(*flag), bytes.clone()))
@@ -378,8 +386,8 @@ mod tests {
             prop_assert_eq!(parts(&table), expected);
             let rest = &body[..body.len().saturating_sub(cut)];
             let count = u32::try_from(templates.len()).ok();
-            prop_assert!(TemplateTable::parse(&with_word(word, rest), count).is_err());
-            prop_assert!(TemplateTable::parse(&with_word(word, rest), None).is_err());
+            prop_assert!(TemplateTable::parse(with_word(word, rest), count).is_err());
+            prop_assert!(TemplateTable::parse(with_word(word, rest), None).is_err());
         }
     }
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+#[path = "support/opened.rs"]
+mod opened;
 #[path = "support/postgres.rs"]
 mod postgres_server;
 
@@ -11,6 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use opened::Opened;
 use postgres_server::{Cluster, client, eventually, shared};
 use zkgate::base::clock::SystemClock;
 use zkgate::base::deadline::Deadline;
@@ -20,12 +23,12 @@ use zkgate::store::device::{Facts, NewDevice, Observation, SessionMode, Status, 
 use zkgate::store::{Condition, Place, Store, StoreError, StoreSettings};
 use zkgate::wire::comm_key::CommKey;
 
-fn open(url: &str, dir: &Path) -> Arc<Store> {
+fn open(url: &str, dir: &Path) -> Opened {
     let mut settings = StoreSettings::new(dir, Place::Postgres { url: Secret::new(url.to_owned()) });
     settings.gather = Duration::from_millis(20);
     settings.safety_poll = Duration::from_millis(200);
     let began = Instant::now();
-    let store = Store::open(settings, Arc::new(SystemClock), &Liveness::new(Instant::now())).unwrap();
+    let store = Opened(Store::open(settings, Arc::new(SystemClock), &Liveness::new(Instant::now())).unwrap());
     let took = began.elapsed();
     assert!(took < Duration::from_millis(500), "opening waited {took:?} for the database");
     store

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+#[path = "support/opened.rs"]
+mod opened;
 #[path = "support/postgres.rs"]
 mod postgres_server;
 
@@ -10,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use opened::Opened;
 use postgres::Client;
 use postgres_server::{Cluster, client, eventually, shared};
 use zkgate::base::clock::SystemClock;
@@ -54,13 +57,13 @@ fn table() -> AttachSettings {
     AttachSettings { poll_interval: Duration::from_millis(100), ..AttachSettings::new(source) }
 }
 
-fn open(url: &str, dir: &Path, attach: AttachSettings) -> Arc<Store> {
+fn open(url: &str, dir: &Path, attach: AttachSettings) -> Opened {
     let place = Place::Attached { url: Secret::new(url.to_owned()), attach: Box::new(attach) };
     let mut settings = StoreSettings::new(dir, place);
     settings.gather = Duration::from_millis(20);
     // Far away, so that a notification is seen to work.
     settings.safety_poll = Duration::from_secs(3600);
-    Store::open(settings, Arc::new(SystemClock), &Liveness::new(Instant::now())).unwrap()
+    Opened(Store::open(settings, Arc::new(SystemClock), &Liveness::new(Instant::now())).unwrap())
 }
 
 fn soon() -> Deadline {
@@ -68,14 +71,14 @@ fn soon() -> Deadline {
 }
 
 /// A database with the table, an attached store, and a client beside it.
-fn attached(attach: AttachSettings) -> (Arc<Store>, Client, tempfile::TempDir) {
+fn attached(attach: AttachSettings) -> (tempfile::TempDir, Opened, Client) {
     let url = shared().database();
     let mut beside = client(&url);
     beside.batch_execute(TABLE).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let store = open(&url, dir.path(), attach);
     assert!(store.wait_loaded(soon()));
-    (store, beside, dir)
+    (dir, store, beside)
 }
 
 fn names(store: &Store) -> Vec<String> {
@@ -97,7 +100,7 @@ fn reason(store: &Store, id: &str) -> Option<String> {
 
 #[test]
 fn a_table_is_read_as_it_is_and_never_written() {
-    let (store, mut beside, _dir) = attached(table());
+    let (_dir, store, mut beside) = attached(table());
     let list = store.devices();
     let gate = list.get(&DeviceId::from(1)).unwrap();
     let endpoint = gate.endpoint.as_ref().unwrap();
@@ -127,7 +130,7 @@ fn a_table_is_read_as_it_is_and_never_written() {
 
 #[test]
 fn rows_that_make_no_sense_are_disabled_with_the_reason_and_the_others_work() {
-    let (store, mut beside, _dir) = attached(table());
+    let (_dir, store, mut beside) = attached(table());
     beside
         .batch_execute(
             r#"alter table "Devices" alter "IP Address" type text, drop constraint "Devices_pkey";
@@ -164,7 +167,7 @@ fn rows_that_make_no_sense_are_disabled_with_the_reason_and_the_others_work() {
 
 #[test]
 fn changes_are_found_by_polling_and_soft_deletes_are_gone() {
-    let (store, mut beside, _dir) = attached(table());
+    let (_dir, store, mut beside) = attached(table());
     let insert = r#"insert into "Devices" ("deviceId", label, "IP Address", port) values (3, 'New', '10.0.0.3', 4370)"#;
     beside.batch_execute(insert).unwrap();
     eventually("a new row", || names(&store).contains(&"New".to_owned()));
@@ -189,7 +192,7 @@ fn a_notification_on_the_backends_channel_is_enough() {
         poll_interval: Duration::from_secs(3600),
         ..table()
     };
-    let (store, mut beside, _dir) = attached(attach);
+    let (_dir, store, mut beside) = attached(attach);
     let listening =
         "select count(*) from pg_stat_activity where datname = current_database() and query like 'listen%'";
     eventually("it listens", || beside.query_one(listening, &[]).unwrap().get::<_, i64>(0) == 1);
@@ -212,7 +215,7 @@ fn a_query_maps_what_no_column_name_can() {
         from "Devices" d where d."deletedAt" is null order by 1; -- all of them"#;
     let query = query.replace("; -- all of them", " -- all of them");
     let attach = AttachSettings { source: AttachSource::Query(query), ..table() };
-    let (store, mut beside, _dir) = attached(attach);
+    let (_dir, store, mut beside) = attached(attach);
     assert_eq!(names(&store), ["Gate", "unnamed"]);
     assert!(store.devices().iter().all(|device| device.endpoint.is_ok() && device.enabled));
     beside.batch_execute(r#"update "Devices" set label = 'Door' where "deviceId" = 2"#).unwrap();
@@ -251,7 +254,7 @@ fn a_query_cannot_write() {
 
 #[test]
 fn a_column_that_vanishes_degrades_the_store_and_keeps_the_last_good_list() {
-    let (store, mut beside, _dir) = attached(table());
+    let (_dir, store, mut beside) = attached(table());
     beside.batch_execute(r#"alter table "Devices" drop column tz"#).unwrap();
     eventually("health says which", || cause(&store).is_some_and(|cause| cause.contains("tz")));
     assert_eq!(names(&store), ["Gate", "10.0.0.2:4370"]);
@@ -275,7 +278,7 @@ fn what_was_observed_is_written_to_the_named_columns_only_and_only_when_it_chang
         max_users: Some("max_users".into()),
         ..WriteBack::default()
     });
-    let (store, mut beside, _dir) = attached(attach);
+    let (_dir, store, mut beside) = attached(attach);
     beside
         .batch_execute(
             r#"create table writes (n serial);
@@ -323,7 +326,7 @@ fn a_status_fits_a_boolean_and_a_time_an_integer() {
         last_seen: Some("epoch".into()),
         ..WriteBack::default()
     });
-    let (store, mut beside, _dir) = attached(attach);
+    let (_dir, store, mut beside) = attached(attach);
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_000_000);
     let seen = Observation { status: Some(Status::Up), seen: Some(at), ..Observation::default() };
     store.record(&DeviceId::from(2), seen);
@@ -341,7 +344,7 @@ fn a_write_back_that_fails_is_told_and_reading_goes_on() {
         status: Some("is_up".into()),
         ..WriteBack::default()
     });
-    let (store, mut beside, _dir) = attached(attach);
+    let (_dir, store, mut beside) = attached(attach);
     let long = Facts { serial_number: Some("A8N5-FAR-TOO-LONG-FOR-16".into()), ..Facts::default() };
     store.record(&DeviceId::from(1), Observation { facts: long, ..Observation::default() });
     let up = Observation { status: Some(Status::Up), ..Observation::default() };

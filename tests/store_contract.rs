@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+#[path = "support/opened.rs"]
+mod opened;
 #[path = "support/postgres.rs"]
 mod postgres_server;
 
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use opened::Opened;
 use postgres_server::{eventually, shared};
 use tempfile::TempDir;
 use zkgate::base::clock::SystemClock;
@@ -40,21 +43,23 @@ impl Site {
         Self { dir: tempfile::tempdir().unwrap(), place: Place::Postgres { url } }
     }
 
-    fn open(&self) -> Arc<Store> {
+    fn open(&self) -> Opened {
         self.open_in(&self.dir)
     }
 
     /// A second gateway on the same database (which for SQLite is the same directory).
-    fn open_another(&self) -> (Arc<Store>, TempDir) {
+    fn open_another(&self) -> (TempDir, Opened) {
         let other = tempfile::tempdir().unwrap();
         let dir = if matches!(self.place, Place::Sqlite) { &self.dir } else { &other };
-        (self.open_in(dir), other)
+        let store = self.open_in(dir);
+        (other, store)
     }
 
-    fn open_in(&self, dir: &TempDir) -> Arc<Store> {
+    fn open_in(&self, dir: &TempDir) -> Opened {
         let mut settings = StoreSettings::new(dir.path(), self.place.clone());
         settings.gather = Duration::from_millis(20);
-        let store = Store::open(settings, Arc::new(SystemClock), &Liveness::new(Instant::now())).unwrap();
+        let store =
+            Opened(Store::open(settings, Arc::new(SystemClock), &Liveness::new(Instant::now())).unwrap());
         assert!(store.wait_loaded(soon()));
         store
     }
@@ -344,7 +349,7 @@ fn subscribers_hear_of_every_change_before_the_caller_does(site: &Site) {
 }
 
 fn many_writers_at_once_lose_nothing(site: &Site) {
-    let (one, (two, _dir)) = (site.open(), site.open_another());
+    let (one, (_dir, two)) = (site.open(), site.open_another());
     std::thread::scope(|scope| {
         for writer in 0..4_u8 {
             let store = if writer % 2 == 0 { &one } else { &two };
@@ -366,7 +371,7 @@ fn many_writers_at_once_lose_nothing(site: &Site) {
 }
 
 fn of_many_who_want_one_address_exactly_one_gets_it(site: &Site) {
-    let (one, (two, _dir)) = (site.open(), site.open_another());
+    let (one, (_dir, two)) = (site.open(), site.open_another());
     let won: usize = std::thread::scope(|scope| {
         let tries: Vec<_> = (0..8)
             .map(|n| {
@@ -384,7 +389,7 @@ fn of_many_who_want_one_address_exactly_one_gets_it(site: &Site) {
 }
 
 fn the_changes_of_another_gateway_are_seen(site: &Site) {
-    let (one, (two, _dir)) = (site.open(), site.open_another());
+    let (one, (_dir, two)) = (site.open(), site.open_another());
     let made = one.create_wait(new("10.0.0.1"), soon()).unwrap();
     eventually("a new device", || two.devices().get(&made.id) == Some(&made));
     let patch = DevicePatch { enabled: Some(false), ..DevicePatch::default() };
@@ -398,7 +403,7 @@ fn two_gateways_that_start_together_make_one_schema(site: &Site) {
     std::thread::scope(|scope| {
         for n in 1..=4 {
             scope.spawn(move || {
-                let (store, _dir) = site.open_another();
+                let (_dir, store) = site.open_another();
                 store.create_wait(new(&format!("10.0.0.{n}")), soon()).unwrap();
             });
         }
@@ -429,7 +434,7 @@ fn a_comm_key_is_never_shown(site: &Site) {
     let conflict = store.create_wait(new("10.0.0.1"), soon()).unwrap_err();
     let patch = DevicePatch { comm_key: Some(CommKey::new(135_793).unwrap()), ..DevicePatch::default() };
     for shown in [
-        format!("{made:?} {:?} {store:?} {:?}", store.devices(), store.health()),
+        format!("{made:?} {:?} {:?} {:?}", *store, store.devices(), store.health()),
         format!("{conflict} {conflict:?}"),
         format!("{patch:?} {:?} {:?}", new("10.0.0.1"), site.place),
     ] {

@@ -163,8 +163,11 @@ fn a_full_disk_stops_nothing_but_the_journal_and_is_caught_up_with_once_there_is
         complete(&service, id, device);
     }
     assert_eq!(service.pid(), pid);
+    // The directory goes when nothing is mounted in it any more.
+    let home = service.setup.again();
     drop(service);
     drop(disk);
+    drop(home);
 }
 
 #[test]
@@ -186,8 +189,11 @@ fn a_disk_that_is_full_when_the_service_is_killed_costs_nothing() {
         complete(&service, id, device);
     }
     until_ready(&service);
+    // The directory goes when nothing is mounted in it any more.
+    let home = service.setup.again();
     drop(service);
     drop(disk);
+    drop(home);
 }
 
 fn with_postgres(cluster: &Cluster) -> Setup {

@@ -120,6 +120,10 @@ pub(super) fn enrol(caller: Caller<'_>, of: &Finger) -> Done {
                 format!("the device could not enrol the finger (its reason has the number {result})");
             Err(Failure::new("enrolment_failed", detail).advise("place the same finger three times, firmly"))
         }
+        Outcome::NotStored => {
+            let detail = "the device says that the finger is enrolled, and has no template of it";
+            Err(Failure::new("not_stored", detail).advise("try again, and look at the device"))
+        }
         Outcome::AlreadyEnrolled => {
             let detail = "this finger is enrolled already, here or for somebody else";
             Err(Failure::with_exit(Exit::Refused, "already_enrolled", detail))

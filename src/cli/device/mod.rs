@@ -120,7 +120,7 @@ impl Caller<'_> {
         let limit = self.call.timeout.unwrap_or(limit);
         let mut line = Line::connect(self.address, &self.call.direct, limit)?;
         let outcome = work(&mut line);
-        line.end();
+        line.end(self.out);
         outcome
     }
 

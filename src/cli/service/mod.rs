@@ -1,17 +1,22 @@
 //! What the local service is asked: its state, its devices, its punches, and its devices' answers.
 
+mod access;
 mod clear;
 mod client;
 pub(super) mod device;
 mod devices;
 mod discover;
 mod events;
+mod fingers;
+mod happened;
+mod messages;
 mod operations;
 mod people;
 mod punches;
 mod status;
 mod tokens;
 mod upkeep;
+mod watch;
 
 use std::path::PathBuf;
 

@@ -21,8 +21,8 @@ pub(super) fn message(caller: Caller<'_>, message: &Message) -> Done {
             let text = caller.call.direct.encoding.encode(text).map_err(Failure::misused)?;
             let text = FixedText::new(&text).map_err(Failure::misused)?;
             let (start, minutes) = (ClockWord::pack(start), *minutes);
-            let written = ShortMessage { tag: *tag, id: *id, minutes, start, text };
-            caller.work(|line| line.effect(|session, deadline| session.write_message(&written, deadline)))?;
+            let message = ShortMessage { tag: *tag, id: *id, minutes, start, text };
+            caller.work(|line| line.effect(|session, deadline| session.write_message(&message, deadline)))?;
             written(caller.out, *id)
         }
         Message::Delete { id } => {

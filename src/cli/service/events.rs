@@ -16,7 +16,7 @@ impl Events {
     /// Takes one line, without its end; gives the data of an event that is complete with it.
     pub(super) fn line(&mut self, line: &str) -> Option<String> {
         if line.is_empty() {
-            self.last = self.id.take().or(self.last);
+            self.last = self.id.take().or_else(|| self.last.take());
             return Some(std::mem::take(&mut self.data)).filter(|data| !data.is_empty());
         }
         let (name, value) = line.split_once(':').unwrap_or((line, ""));

@@ -16,9 +16,10 @@ use proptest::test_runner::{Config, TestRunner};
 use zkgate::base::ids::DeviceId;
 use zkgate::base::secret::Secret;
 use zkgate::store::journal::delivery::{ATTEMPTS_KEPT, Attempt, NewWebhook, WebhookPatch};
+use zkgate::store::journal::listing::{Listed, Listing, Order, Place, list};
 use zkgate::store::journal::placing::{LivePlacement, LogOutcome, NewGap};
 use zkgate::store::journal::quarantine::{Origin, Quarantined, Reason, Strange};
-use zkgate::store::journal::query::Bound;
+use zkgate::store::journal::query::{Bound, Survey};
 use zkgate::store::journal::row::{Certainty, Moment, Person, Record, Source};
 use zkgate::store::journal::{Cursor, Filter, GapReason, Journal, PageQuery};
 use zkgate::store::{Condition, StoreError};
@@ -52,6 +53,10 @@ contract!(
     pages_are_cut_where_they_are_asked_to_be,
     filters_choose_what_they_say,
     a_search_looks_at_a_bounded_number_of_rows_and_gets_to_the_end,
+    a_survey_counts_what_a_filter_takes,
+    pages_by_number_show_every_row_once_in_either_order,
+    where_rows_are_missing_no_page_is_lost,
+    of_more_rows_than_can_be_numbered_every_page_is_found_behind_the_one_before,
     what_is_not_in_a_log_any_more_can_be_purged_and_nothing_else,
     numbers_are_never_given_twice,
     gaps_are_kept_in_their_order,
@@ -349,7 +354,7 @@ fn filters_choose_what_they_say(site: &Site) {
     let civil = |second: u32| Some(Bound::Civil(ClockWord(NEW_YEAR + second)));
     let many: Vec<_> = (1..=18).collect();
     let many_users: Vec<u32> = (2..=25).collect();
-    let of = |devices, users, from, to| Filter { devices, users, from, to };
+    let of = |devices, users, from, to| Filter { devices, users, from, to, ..Filter::default() };
     for filter in [
         of(devices(&[3]), vec![], None, None),
         of(devices(&[3, 3, 17, 99]), vec![], None, None),
@@ -396,6 +401,171 @@ fn a_search_looks_at_a_bounded_number_of_rows_and_gets_to_the_end(site: &Site) {
     query.after = first.next_after;
     let second = journal.page(query, soon()).unwrap();
     assert_eq!((seqs(&second.rows), second.next_after, second.more), (vec![last], last, false));
+}
+
+fn a_survey_counts_what_a_filter_takes(site: &Site) {
+    let journal = site.open();
+    motley(&journal);
+    let everything = all(&journal);
+    let civil = |second: u32| Some(Bound::Civil(ClockWord(NEW_YEAR + second)));
+    let instant = |second: i64| Some(Bound::Instant(NEW_YEAR_INSTANT + second));
+    let users = |numbers: &[u32]| numbers.iter().map(|n| UserId::from_number(*n)).collect::<Vec<_>>();
+    let serials = vec![everything[7].serial_number.clone()];
+    for filter in [
+        Filter { devices: vec![device(3), device(4)], ..Filter::default() },
+        Filter { devices: vec![device(99)], ..Filter::default() },
+        Filter { users: users(&[4, 5]), ..Filter::default() },
+        Filter { users: users(&[4]), from: civil(100_000), ..Filter::default() },
+        Filter { users: users(&[4]), devices: vec![device(3)], ..Filter::default() },
+        Filter { serial_numbers: serials.clone(), ..Filter::default() },
+        Filter { serial_numbers: vec!["nobody's".into()], ..Filter::default() },
+        Filter {
+            serial_numbers: serials.clone(),
+            from: civil(100_000),
+            to: civil(900_000),
+            ..Filter::default()
+        },
+        Filter { serial_numbers: serials.clone(), users: users(&[4, 5, 6, 7]), ..Filter::default() },
+        Filter {
+            serial_numbers: serials,
+            devices: vec![device(3)],
+            to: instant(900_000),
+            ..Filter::default()
+        },
+        Filter { from: civil(100_000), to: civil(900_000), ..Filter::default() },
+        Filter { from: civil(100_000), ..Filter::default() },
+        Filter { to: instant(500_000), ..Filter::default() },
+        Filter { from: civil(900_000), to: civil(100_000), ..Filter::default() },
+    ] {
+        let taken: Vec<u64> = everything.iter().filter(|row| filter.takes(row)).map(|row| row.seq).collect();
+        assert_eq!(seqs(&rows(&journal, &filter)), taken, "{filter:?}");
+        for after in [0, 150, 599, 10_000] {
+            let asked = filter.clone();
+            let survey = journal.read(soon(), move |backend| backend.survey(&asked, after)).unwrap();
+            let first = taken.iter().find(|seq| **seq > after).copied();
+            let expected = Survey { count: Some(taken.len() as u64), first, numbers: Some(taken.clone()) };
+            assert_eq!(survey, expected, "{filter:?} behind {after}");
+        }
+    }
+}
+
+/// The numbers on every page, each reached from the one before: by what it says, or by its number.
+fn paged(journal: &Journal, filter: &Filter, order: Order, limit: u32, by_number: bool) -> Vec<u64> {
+    let (mut met, mut place, mut number) = (Vec::new(), Place::Page(1), 1);
+    loop {
+        match listed(journal, Listing { filter: filter.clone(), order, place, limit }) {
+            Listed::Page { rows, next, .. } => {
+                assert!(next.is_none() || !rows.is_empty(), "an empty page has no next one");
+                met.extend(seqs(&rows));
+                let Some(next) = next else { return met };
+                number += 1;
+                place = if by_number { Place::Page(number) } else { Place::Behind(next) };
+            }
+            other => panic!("{other:?} at {place:?}"),
+        }
+    }
+}
+
+fn listed(journal: &Journal, listing: Listing) -> Listed {
+    journal.read(soon(), move |backend| list(backend, &listing)).unwrap()
+}
+
+fn pages_by_number_show_every_row_once_in_either_order(site: &Site) {
+    let journal = site.open();
+    let nothing =
+        Listing { filter: Filter::default(), order: Order::OldestFirst, place: Place::Page(1), limit: 5 };
+    let empty = Listed::Page { rows: vec![], count: 0, next: None };
+    assert_eq!(listed(&journal, nothing.clone()), empty);
+    assert_eq!(listed(&journal, Listing { order: Order::NewestFirst, ..nothing.clone() }), empty);
+    motley(&journal);
+    let everything = all(&journal);
+    let users = (4..9).map(UserId::from_number).collect();
+    let (from, to) = (Some(Bound::Civil(ClockWord(NEW_YEAR + 100_000))), None);
+    for filter in [Filter::default(), Filter { users, from, to, ..Filter::default() }] {
+        let taken: Vec<u64> = everything.iter().filter(|row| filter.takes(row)).map(|row| row.seq).collect();
+        let turned: Vec<u64> = taken.iter().rev().copied().collect();
+        assert!(taken.len() > 50, "{filter:?} takes enough to have pages");
+        for (order, expected) in [(Order::OldestFirst, &taken), (Order::NewestFirst, &turned)] {
+            for (limit, by_number) in [(7, true), (7, false), (600, true), (1000, false)] {
+                let case = format!("{order:?} {limit} {by_number} {filter:?}");
+                assert_eq!(&paged(&journal, &filter, order, limit, by_number), expected, "{case}");
+            }
+            let beyond = Place::Page(taken.len() as u64 / 7 + 2);
+            let listing = Listing { filter: filter.clone(), order, place: beyond, limit: 7 };
+            assert_eq!(listed(&journal, listing), Listed::Beyond);
+            let listing = Listing { filter: filter.clone(), order, place: Place::Page(u64::MAX), limit: 7 };
+            assert_eq!(listed(&journal, listing), Listed::Beyond);
+            let listing = Listing { filter: filter.clone(), order, place: Place::Page(2), limit: 7 };
+            let Listed::Page { rows, count, .. } = listed(&journal, listing) else { panic!("a page") };
+            assert_eq!((count, seqs(&rows).as_slice()), (taken.len() as u64, &expected[7..14]));
+        }
+    }
+}
+
+fn where_rows_are_missing_no_page_is_lost(site: &Site) {
+    let journal = site.open();
+    let complete = |mut batch: zkgate::store::journal::LogBatch| {
+        batch.cursor.complete = true;
+        batch.cursor.verified_at = Some(1_000);
+        batch
+    };
+    let of = |user: u32, count: u32| (0..count).map(|second| punch(user, second)).collect::<Vec<_>>();
+    let early = place(&journal, batch("B", 0, 1, &of(1, 3))).cursor.revision;
+    let first = place(&journal, complete(batch("A", 0, 1, &of(2, 40)))).cursor.revision;
+    place(&journal, batch("B", early, 1, &of(3, 12)));
+    place(&journal, complete(batch("A", first, 2, &of(4, 5))));
+    assert_eq!(journal.write(soon(), |backend| backend.purge(i64::MAX, u64::MAX, 1000)), Ok(40));
+    let left: Vec<u64> = (1..=3).chain(44..=60).collect();
+    let turned: Vec<u64> = left.iter().rev().copied().collect();
+    for limit in [1, 4, 7, 100] {
+        let all = Filter::default();
+        assert_eq!(paged(&journal, &all, Order::OldestFirst, limit, false), left, "{limit}");
+        assert_eq!(paged(&journal, &all, Order::NewestFirst, limit, false), turned, "{limit}");
+        // Asked for by number, pages may overlap, and nothing is between them.
+        let mut met = paged(&journal, &all, Order::OldestFirst, limit, true);
+        met.sort_unstable();
+        met.dedup();
+        assert_eq!(met, left, "{limit}");
+    }
+}
+
+fn of_more_rows_than_can_be_numbered_every_page_is_found_behind_the_one_before(site: &Site) {
+    let journal = site.open();
+    // A hundred early ones, more than are numbered, and a few that came late although they are old.
+    let (mut revision, mut n) = (0, 0);
+    let mut add = |records: &[Record]| {
+        revision = place(&journal, batch("A", revision, 1, records)).cursor.revision;
+    };
+    add(&(0..100).map(|second| punch(5, second)).collect::<Vec<_>>());
+    while n < 105_000 {
+        add(&(n..n + 8192).map(|n| punch(n % 50, 1000 + n)).collect::<Vec<_>>());
+        n += 8192;
+    }
+    add(&(0..3).map(|second| punch(6, second)).collect::<Vec<_>>());
+    add(&(0..3).map(|second| punch(6, 2000 + second)).collect::<Vec<_>>());
+    let head = journal.feed().head();
+    let busy = Filter { from: Some(Bound::Civil(ClockWord(NEW_YEAR + 1000))), ..Filter::default() };
+    let listing = |place| Listing { filter: busy.clone(), order: Order::OldestFirst, place, limit: 50_000 };
+    let mut place = Place::Page(1);
+    let mut met = Vec::new();
+    while let Listed::Page { rows, count, next } = listed(&journal, listing(place)) {
+        assert_eq!(count, u64::from(n) + 3, "an index counts them all");
+        met.extend(seqs(&rows));
+        let Some(next) = next else { break };
+        place = Place::Behind(next);
+    }
+    let expected: Vec<u64> = (101..=head).filter(|seq| !(head - 5..=head - 3).contains(seq)).collect();
+    assert!(met == expected, "{} of {}", met.len(), expected.len());
+    assert_eq!(listed(&journal, listing(Place::Page(2))), Listed::TooFar);
+    let newest = Listing { order: Order::NewestFirst, ..listing(Place::Page(1)) };
+    assert_eq!(listed(&journal, newest), Listed::TooFar);
+    // All rows have pages all the same.
+    let all = |place| Listing { filter: Filter::default(), ..listing(place) };
+    let last = head.div_ceil(50_000);
+    let Listed::Page { rows, count, next } = listed(&journal, all(Place::Page(last))) else {
+        panic!("a page")
+    };
+    assert_eq!((rows.last().map(|row| row.seq), count, next), (Some(head), head, None));
 }
 
 const HOUR: i64 = 3_600_000;

@@ -193,6 +193,7 @@ impl App {
             default_timeout: settings.http.default_timeout,
             max_timeout: settings.http.max_timeout,
             table_timeout: settings.sessions.transfer_timeout.min(settings.http.max_timeout),
+            biotime: settings.http.biotime,
             alive,
             ready,
         });

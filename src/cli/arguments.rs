@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::device::grammar::DeviceCall;
 use super::exit::EXIT_STATUS;
 use super::manual::Completions;
-use super::service::{Audit, Discover, OperationsCall, Punches, Question, Tokens};
+use super::service::{Audit, BackupsCall, Discover, OperationsCall, PeopleCall, Punches, Question, Tokens};
 use crate::config::Flags;
 
 /// The gateway that owns the connections to a site's ZKTeco terminals.
@@ -50,6 +50,10 @@ pub enum Command {
     Operations(Box<OperationsCall>),
     /// Show who did what to which device, and how it ended
     Audit(Box<Audit>),
+    /// Say who should be on which devices, bring them there, and look whether they still are
+    People(Box<PeopleCall>),
+    /// List, save and delete backups of devices
+    Backups(Box<BackupsCall>),
     /// Make, list and revoke the tokens of other programs
     Token(Box<Tokens>),
     /// Print the completions for a shell

@@ -70,7 +70,7 @@ impl Exit {
             | "raw_commands_off"
             | "biometrics_off" => Self::Refused,
             "outcome_unknown" | "not_verified" => Self::Unknown,
-            "not_found" | "unknown_path" | "unknown_user" => Self::NotFound,
+            "not_found" | "unknown_path" | "unknown_user" | "no_list" => Self::NotFound,
             "not_stored" | "stored_differently" | "still_there" | "cleared_more" => Self::Unverified,
             "overloaded" | "stopping" | "too_many_followers" | "store_unavailable" | "store_busy" => {
                 Self::NoService

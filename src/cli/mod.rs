@@ -31,11 +31,15 @@ pub use arguments::{Arguments, Command, Demo, Openapi, Serve, Simulate, Trace};
 pub use check::fixed_numbers;
 pub use device::access_grammar::{Combination, Group, TimeZone, VerifyStyle, ZoneDays};
 pub use device::grammar::{
-    DeviceCall, Direct, Finger, Format, Import, Kind, Level, Message, Mode, Person, Transport, Unit, Verb,
+    DeviceCall, Direct, Finger, Format, Import, Kind, Level, Mode, Person, Transport, Unit, Verb,
 };
+pub use device::message_grammar::Message;
 pub use device::whom::{NoDevice, Whom};
 pub use manual::Completions;
-pub use service::{Audit, Discover, OperationsCall, Punches, Question, ServiceFlags, TokenVerb, Tokens};
+pub use service::{
+    Audit, Backup, BackupsCall, BackupsVerb, Discover, OperationsCall, PeopleCall, PeopleVerb, Punches,
+    Question, Restore, ServiceFlags, TokenVerb, Tokens, Transfer,
+};
 
 use exit::Exit;
 
@@ -68,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Discover(discover) => service::discover(&discover),
         Command::Operations(call) => service::operations(&call),
         Command::Audit(audit) => service::audit(&audit),
+        Command::People(call) => service::people(&call),
+        Command::Backups(call) => service::backups(&call),
         Command::Token(tokens) => service::tokens(&tokens),
         Command::Completions(completions) => manual::completions(&completions),
         Command::Man => manual::manual(),

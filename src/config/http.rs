@@ -31,6 +31,8 @@ pub struct Http {
     pub default_timeout: Duration,
     /// The longest deadline that a request may name.
     pub max_timeout: Duration,
+    /// Whether devices and punches are shown in the dialect of BioTime too.
+    pub biotime: bool,
 }
 
 impl Http {
@@ -53,6 +55,7 @@ impl Http {
             max_body: from.count("http.max_body", "bytes", 1024 * 1024, 1024..=16 * 1024 * 1024),
             default_timeout: from.duration("http.default_timeout", s(15), ms(100)..=s(600)),
             max_timeout: from.duration("http.max_timeout", s(120), ms(100)..=s(600)),
+            biotime: from.switch("http.biotime", false),
         };
         let fits = http.default_timeout <= http.max_timeout;
         from.rule(&["http.default_timeout", "http.max_timeout"], fits, || {

@@ -105,6 +105,9 @@ pub enum Fault {
     /// A template table that cannot be believed.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// Work in pieces was ended early, on request, between two of them.
+    #[error("the call was ended early, on request")]
+    Stopped,
     /// The device said something although it was not asked, or the end of its stream was reached.
     #[error("the device talked out of turn")]
     OutOfTurn,
@@ -121,6 +124,19 @@ impl DeviceError {
     #[must_use]
     pub const fn from_io(error: std::io::Error) -> Self {
         Self::from_transport(TransportError::Io(error))
+    }
+
+    /// Work in pieces that is to go no further: what a pause says to end it. The session stays.
+    #[must_use]
+    pub const fn stopped() -> Self {
+        Self { fault: Fault::Stopped, phase: Phase::Reply, reached: Reached::Yes }
+    }
+
+    /// What broke a call that had done something before: the exchange that broke may not have reached the device, but
+    /// the call has.
+    pub(super) fn after_effects(self) -> Self {
+        let reached = if self.reached == Reached::No { Reached::Perhaps } else { self.reached };
+        Self { reached, ..self }
     }
 
     pub(super) const fn no_such(what: &'static str) -> Self {
@@ -155,6 +171,7 @@ impl DeviceError {
             | Fault::NoLayout
             | Fault::NoSuch { .. }
             | Fault::BufferGone
+            | Fault::Stopped
             | Fault::BeyondLog { .. } => true,
             Fault::Transport(_)
             | Fault::Frame(_)
@@ -208,6 +225,7 @@ impl DeviceError {
             Fault::NotStored { .. } => "not_stored",
             Fault::StoredDifferently { .. } => "stored_differently",
             Fault::DeadlineExceeded => "deadline_exceeded",
+            Fault::Stopped => "device_disconnected",
             Fault::Dialog(DialogError::Silent { .. }) => "device_silent",
             Fault::Rejected { code, .. } if code.is_unsupported() => "unsupported_command",
             Fault::Rejected { .. } | Fault::Dialog(DialogError::TransferRefused { .. }) => "device_rejected",

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod clearing;
 pub mod clock;
+pub mod configuration;
 pub mod dial;
 pub mod door;
 pub mod enrolment;

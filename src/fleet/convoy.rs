@@ -4,13 +4,17 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::errand::{Counts, Errand, Told, Trouble, trouble};
+use super::errand::{Errand, Told, Trouble, trouble};
 use super::{Aim, Fleet, Target, Then, Wanted};
 use crate::base::deadline::Deadline;
 use crate::base::lock::lock;
 use crate::operations::Ticket;
 use crate::registry::Terms;
 
+/// The most lines that are kept of all devices together, because the result of an operation is kept.
+const LINES: usize = 5000;
+/// The fewest lines that a device gets of them.
+const FEWEST: usize = 20;
 /// Devices that are worked on at a time: all the others find free workers meanwhile.
 const AT_ONCE: usize = 4;
 
@@ -19,6 +23,8 @@ pub(super) struct Convoy {
     aim: Aim,
     deadline: Deadline,
     ticket: Ticket,
+    /// The most lines that are kept of each device: all together they would be millions.
+    lines: usize,
     /// People of all devices that are done with.
     done: AtomicU64,
     total: u64,
@@ -45,12 +51,13 @@ impl Convoy {
         then: Then,
     ) {
         ticket.started();
-        let total = targets.iter().map(people).sum();
+        let (total, targets_count) = (targets.iter().map(people).sum(), targets.len());
         ticket.progress(0, total);
         let waiting = targets.into_iter().enumerate().collect();
         let state = State { waiting, under_way: 0, told: Vec::new(), is_beginning: false, then: Some(then) };
+        let lines = (LINES / targets_count.max(1)).max(FEWEST);
         let (done, state) = (AtomicU64::new(0), Mutex::new(state));
-        Arc::new(Self { fleet, aim, deadline, ticket, done, total, state }).go_on();
+        Arc::new(Self { fleet, aim, deadline, ticket, lines, done, total, state }).go_on();
     }
 
     /// Begins as many devices as may be under way. The registry may answer at once, on this thread: that answer
@@ -81,8 +88,7 @@ impl Convoy {
     }
 
     fn begin(self: &Arc<Self>, place: usize, target: Target) {
-        let nothing =
-            Told { id: target.id.clone(), counts: Counts::default(), lines: Vec::new(), problem: None };
+        let nothing = Told::nothing(target.id.clone());
         if self.ticket.is_cancelled() {
             let detail = "It was cancelled before this device was begun.".to_owned();
             let problem = Some(Trouble { code: "cancelled", detail });
@@ -130,6 +136,10 @@ impl Convoy {
     }
 
     fn told(&self, place: usize, target: &Target, told: Told) {
+        let mut told = told;
+        told.lines_left_out = told.lines.len().saturating_sub(self.lines);
+        told.lines.truncate(self.lines);
+        told.lines.shrink_to_fit();
         if let Wanted::Kept(list) = &target.wanted {
             self.fleet.note(list, &told, self.aim, self.ticket.id());
         }

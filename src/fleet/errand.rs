@@ -7,7 +7,7 @@ use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
 use crate::device::users::{Comparison, Field, Mode, Other, Progress, Report, Step, UserError, Written};
-use crate::device::{DeviceError, Session};
+use crate::device::{DeviceError, Fault, Session};
 use crate::operations::Ticket;
 use crate::registry::{Between, Refusal};
 use crate::wire::encoding::NameEncoding;
@@ -20,10 +20,22 @@ pub struct Told {
     pub id: DeviceId,
     /// How many people are as wanted, and how many are not.
     pub counts: Counts,
-    /// Everybody who was not as wanted, in the order in which they were worked on.
+    /// Everybody who was not as wanted, in the order in which they were worked on, as far as there is room.
     pub lines: Vec<Line>,
+    /// How many more there were.
+    pub lines_left_out: usize,
+    /// Which device it was.
+    pub serial_number: Option<String>,
     /// What kept the device from being looked at, or all of it from being done.
     pub problem: Option<Trouble>,
+}
+
+impl Told {
+    /// Nothing yet of this device.
+    pub(super) fn nothing(id: DeviceId) -> Self {
+        let counts = Counts::default();
+        Self { id, counts, lines: Vec::new(), lines_left_out: 0, serial_number: None, problem: None }
+    }
 }
 
 /// How many people there were of each kind. What was to be done counts also after it was done.
@@ -41,6 +53,14 @@ pub struct Counts {
     pub others: usize,
     /// Could not be planned, or not done.
     pub failed: usize,
+    /// Of them those of whom nobody can tell.
+    pub unknown: usize,
+    /// Added.
+    pub created: usize,
+    /// Changed.
+    pub updated: usize,
+    /// Removed.
+    pub deleted: usize,
 }
 
 /// One person.
@@ -111,12 +131,17 @@ impl Errand {
                 }
             },
         };
+        if !self.is_the_same(session, deadline)? {
+            return Ok(());
+        }
         let found = session.compare_users(&wish.people, self.encoding, deadline)?;
-        let leaving = leaving(&wish, &found.others);
+        let mut leaving = leaving(&wish, &found.others);
         let mut told = lock(&self.told).clone();
         // After a session that broke, what was done on it is not told once more.
         told.lines.retain(|line| matches!(line.what, What::Done(_)));
-        told.counts = counts(&found, leaving.len());
+        // They count on over what was done.
+        let Counts { created, updated, deleted, .. } = told.counts;
+        told.counts = Counts { created, updated, deleted, ..counts(&found, leaving.len()) };
         for (person, row) in wish.people.iter().zip(&found.rows) {
             if let Err(error) = row {
                 told.lines.push(Line { user_id: person.user_id, what: What::Failed(error.clone()) });
@@ -130,14 +155,49 @@ impl Errand {
             );
             told.problem = Some(Trouble { code: "too_many_removals", detail });
         }
+        // Whoever is on the list and cannot be stored here may be one of those who are there, by another spelling.
+        let held_back = told.counts.failed > 0 && !leaving.is_empty() && !too_many;
+        let held_back = held_back.then(|| {
+            let (unclear, count) = (told.counts.failed, leaving.len());
+            leaving.clear();
+            let detail = format!(
+                "{unclear} people on the list cannot be compared with this device, so {count} others were not removed."
+            );
+            Trouble { code: "removal_held_back", detail }
+        });
         if self.aim == Aim::Compare || too_many {
+            told.problem = told.problem.or(held_back);
             told.lines.extend(planned(&wish, &found, &leaving));
             *lock(&self.told) = told;
             return Ok(());
         }
         *lock(&self.told) = told;
         self.remove(session, &leaving, deadline, between)?;
-        self.write(session, &wish, &found, deadline, between)
+        self.write(session, &wish, &found, deadline, between)?;
+        let mut told = lock(&self.told);
+        told.problem = told.problem.take().or(held_back);
+        Ok(())
+    }
+
+    /// Whether the device is the one that the list was brought to first: another one may have its address by now.
+    fn is_the_same(&self, session: &mut Session, deadline: Deadline) -> Result<bool, DeviceError> {
+        let here = session.who_is_there(deadline)?.map(str::to_owned);
+        let known = match &self.wanted {
+            Wanted::Kept(list) => list.serial_number.as_ref(),
+            Wanted::Asked(_) | Wanted::Copied(_) => None,
+        };
+        let mut told = lock(&self.told);
+        let other = known.filter(|known| here.as_ref() != Some(known));
+        told.problem = other.map(|known| {
+            let here = here.as_deref().unwrap_or("none that it tells");
+            let detail = format!(
+                "The list was brought to the device with the serial number {known}; the one at this address has {here}. \
+                 Send the list again if that is meant."
+            );
+            Trouble { code: "other_device", detail }
+        });
+        told.serial_number = here;
+        Ok(told.problem.is_none())
     }
 
     /// First, so that there is room.
@@ -149,10 +209,10 @@ impl Errand {
         between: &mut Between<'_>,
     ) -> Result<(), DeviceError> {
         for (ids, open) in leaving.chunks(PART).zip((0..leaving.len()).step_by(PART)) {
-            if self.is_cancelled(leaving.len() - open) {
+            if self.is_over(leaving.len() - open) {
                 return Ok(());
             }
-            let mut pause = |session: &mut Session| between.pause(session);
+            let mut pause = |session: &mut Session| self.pause(session, between);
             let report = session.delete_users(ids, &mut pause, &mut |_| {}, deadline);
             self.take(ids, report)?;
         }
@@ -171,10 +231,10 @@ impl Errand {
         let rows = wish.people.iter().zip(&found.rows);
         let changes: Vec<_> = rows.filter(|(_, row)| open(row)).map(|(person, _)| person.clone()).collect();
         for (some, before) in changes.chunks(PART).zip((0..changes.len()).step_by(PART)) {
-            if lock(&self.told).problem.is_some() || self.is_cancelled(changes.len() - before) {
+            if self.is_over(changes.len() - before) {
                 return Ok(());
             }
-            let mut pause = |session: &mut Session| between.pause(session);
+            let mut pause = |session: &mut Session| self.pause(session, between);
             let mut last = 0;
             let mut progress = |Progress { done, .. }: Progress| {
                 (self.advance)(done.saturating_sub(last));
@@ -188,16 +248,29 @@ impl Errand {
         Ok(())
     }
 
-    /// Whether it is to end; then so many people were not tried.
-    fn is_cancelled(&self, open: usize) -> bool {
-        let cancelled = self.ticket.is_cancelled();
-        if cancelled {
-            let mut told = lock(&self.told);
-            told.counts.failed += open;
-            let detail = format!("It was cancelled; {open} people were not tried.");
-            told.problem = Some(Trouble { code: "cancelled", detail });
+    /// Between two people: others are served, and it may be the end.
+    fn pause(&self, session: &mut Session, between: &mut Between<'_>) -> Result<(), DeviceError> {
+        between.pause_unless(session, self.ticket.is_cancelled())
+    }
+
+    /// Whether it has ended early, or is to; then so many people were not tried.
+    fn is_over(&self, open: usize) -> bool {
+        let mut told = lock(&self.told);
+        if told.problem.is_none() && self.ticket.is_cancelled() {
+            told.problem = Some(self.ended_early());
         }
-        cancelled
+        let over = told.problem.is_some();
+        told.counts.failed += if over { open } else { 0 };
+        over
+    }
+
+    fn ended_early(&self) -> Trouble {
+        if self.ticket.is_cancelled() {
+            let detail = "It was cancelled before everybody was tried.".to_owned();
+            return Trouble { code: "cancelled", detail };
+        }
+        let detail = "The session was wanted back before everybody was tried.".to_owned();
+        Trouble { code: "device_disconnected", detail }
     }
 
     /// Takes the rows of a part. What broke the session is given back, after what was done by then was noted.
@@ -205,11 +278,33 @@ impl Errand {
         let Report { rows, broke } = report?;
         let mut told = lock(&self.told);
         for (user_id, row) in ids.iter().zip(rows) {
-            told.counts.failed += usize::from(row.is_err());
+            told.counts.take(&row);
             let what = row.map_or_else(What::Failed, What::Done);
             told.lines.push(Line { user_id: *user_id, what });
         }
-        broke.map_or(Ok(()), Err)
+        match broke {
+            Some(DeviceError { fault: Fault::Stopped, .. }) => {
+                told.problem = Some(self.ended_early());
+                Ok(())
+            }
+            broke => broke.map_or(Ok(()), Err),
+        }
+    }
+}
+
+impl Counts {
+    /// Counts what became of somebody.
+    pub(super) fn take(&mut self, row: &Result<Written, UserError>) {
+        match row {
+            Ok(Written::Created { .. }) => self.created += 1,
+            Ok(Written::Updated { .. }) => self.updated += 1,
+            Ok(Written::Deleted { .. }) => self.deleted += 1,
+            Ok(Written::Unchanged { .. }) => self.unchanged += 1,
+            Err(error) => {
+                self.failed += 1;
+                self.unknown += usize::from(*error == UserError::OutcomeUnknown);
+            }
+        }
     }
 }
 
@@ -229,6 +324,7 @@ fn counts(found: &Comparison, remove: usize) -> Counts {
         unchanged: count(|row| matches!(row, Ok(Step::Keep))),
         others: found.others.len() - remove,
         failed: count(Result::is_err),
+        ..Counts::default()
     }
 }
 
@@ -247,7 +343,11 @@ fn planned(wish: &Wish, found: &Comparison, leaving: &[UserId]) -> Vec<Line> {
     lines
 }
 
-/// Why the registry did not have it done.
+/// Why the registry did not have it done. What nobody can tell is told of each person.
 pub(super) fn trouble(refusal: &Refusal) -> Trouble {
-    Trouble { code: refusal.code(), detail: refusal.to_string() }
+    let code = match refusal {
+        Refusal::OutcomeUnknown(failure) => failure.code,
+        refusal => refusal.code(),
+    };
+    Trouble { code, detail: refusal.to_string() }
 }

@@ -82,6 +82,9 @@ pub enum Aim {
     Apply,
 }
 
+/// How long a device's session is held while its list is read.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Whatever is done at the end with what is told of all devices.
 pub type Then = Box<dyn FnOnce(&Ticket, Vec<Told>) + Send>;
 
@@ -146,6 +149,7 @@ impl Fleet {
     /// The people of a list that counts for a device, read when it is its turn.
     fn read(&self, list: &PeopleList, deadline: Deadline) -> Result<Wish, Trouble> {
         let device_id = list.device_id.clone();
+        let deadline = deadline.min(Deadline::after(self.clock.now(), PATIENCE));
         let found = self.ledger.ask(deadline, move |book| book.people_list(&device_id));
         let found =
             found.map_err(|error| Trouble { code: "store_unavailable", detail: error.to_string() })?;
@@ -162,10 +166,10 @@ impl Fleet {
     /// Notes how a device stands to its list.
     fn note(&self, list: &PeopleList, told: &Told, aim: Aim, operation_id: u64) {
         let standing = standing(told, aim, millis(self.clock.wall()), operation_id);
-        let (device_id, list_id) = (list.device_id.clone(), list.list_id);
+        let (device_id, list_id, serial) = (list.device_id.clone(), list.list_id, told.serial_number.clone());
         self.ledger.then(
             Deadline::after(self.clock.now(), Deadline::CEILING),
-            move |book| book.set_standing(&device_id, list_id, &standing),
+            move |book| book.set_standing(&device_id, list_id, serial.as_deref(), &standing),
             |noted| {
                 if let Err(error) = noted {
                     log::warn!("how a device stands to its list of people could not be noted: {error}");

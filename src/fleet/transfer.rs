@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::errand::{Line, Told, Trouble, What, trouble};
+use super::errand::{Counts, Line, Told, Trouble, What, trouble};
 use super::{Aim, Fleet, Target, Wanted};
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
@@ -31,6 +31,8 @@ pub struct Transfer {
     pub to: Vec<(DeviceId, NameEncoding)>,
     /// They are to be gone where they were, once they are everywhere.
     pub remove: bool,
+    /// Also if fingerprints of theirs go with them that are nowhere else.
+    pub lose_fingerprints: bool,
 }
 
 /// Somebody as they were read.
@@ -49,6 +51,8 @@ pub enum Moved {
     NotRead(Refusal),
     /// The device does not know them.
     Unknown,
+    /// They have fingerprints that would be lost; nothing was done.
+    WouldLose,
     /// They were read and brought to the others, as far as each of those says.
     Brought {
         /// Fingerprints that they have.
@@ -75,13 +79,20 @@ impl Fleet {
         ticket.started();
         let (fleet, from) = (Arc::clone(self), transfer.from.clone());
         let (who, encoding, with) = (transfer.user_id, transfer.encoding, transfer.fingerprints);
+        let must_have_none = transfer.remove && !with && !transfer.lose_fingerprints;
         self.registry.submit_long(
             &from,
             Terms::read(deadline),
-            move |session, deadline, between| read(session, who, encoding, with, deadline, between),
+            move |session, deadline, between| {
+                if must_have_none && has_fingerprints(session, who, deadline)? {
+                    return Ok(Err(()));
+                }
+                read(session, who, encoding, with, deadline, between).map(Ok)
+            },
             move |result| match result {
-                Ok(Some(copy)) => fleet.bring(transfer, copy, deadline, ticket, then),
-                Ok(None) => then(&ticket, Moved::Unknown),
+                Ok(Err(())) => then(&ticket, Moved::WouldLose),
+                Ok(Ok(Some(copy))) => fleet.bring(transfer, copy, deadline, ticket, then),
+                Ok(Ok(None)) => then(&ticket, Moved::Unknown),
                 Err(refusal) => then(&ticket, Moved::NotRead(refusal)),
             },
         );
@@ -125,6 +136,20 @@ impl Fleet {
         };
         self.go(targets, Aim::Apply, deadline, ticket, Box::new(brought));
     }
+}
+
+/// Whether there are fingerprints of somebody. What is in them is nobody's business here.
+fn has_fingerprints(session: &mut Session, who: UserId, deadline: Deadline) -> Result<bool, DeviceError> {
+    if session.free_sizes(deadline)?.fingerprints == Some(0) {
+        return Ok(false);
+    }
+    let Some(record) = session.user(&who, deadline)? else { return Ok(false) };
+    for finger in 0..=9 {
+        if session.template(&record, finger, deadline)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Reads somebody as they are. The table of templates says more than a single template: what each is good for, and
@@ -178,7 +203,8 @@ pub(super) fn write(
     }
     let settle = |row: Result<Written, UserError>| {
         let mut told = lock(told);
-        told.counts.failed = usize::from(row.is_err());
+        told.counts = Counts::default();
+        told.counts.take(&row);
         let what = row.map_or_else(What::Failed, What::Done);
         told.lines = vec![Line { user_id: copy.user.user_id, what }];
     };

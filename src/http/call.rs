@@ -197,6 +197,17 @@ impl Call {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// All query parameters, in their order.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub fn raw_body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Refuses parameters that the handler does not know, and repeated ones.
     ///
     /// # Errors

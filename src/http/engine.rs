@@ -90,6 +90,10 @@ pub struct Headers {
     pub idempotency_key: Option<String>,
     /// `X-Request-Id`
     pub request_id: Option<String>,
+    /// `X-Forwarded-Proto`: how a client reached the proxy in between.
+    pub forwarded_proto: Option<String>,
+    /// `Host`: by which name a client reached us.
+    pub host: Option<String>,
 }
 
 impl Engine {
@@ -240,6 +244,8 @@ impl Headers {
             ("Last-Event-ID", &mut self.last_event_id),
             ("Idempotency-Key", &mut self.idempotency_key),
             ("X-Request-Id", &mut self.request_id),
+            ("X-Forwarded-Proto", &mut self.forwarded_proto),
+            (HOST_HEADER, &mut self.host),
         ];
         if field.eq_ignore_ascii_case("Authorization") {
             self.authorization = Some(Secret::new(value.to_owned()));
@@ -274,6 +280,8 @@ fn clear_stale(path: &Path) -> io::Result<()> {
 pub(super) const HELLO_TARGET: &str = "/-/hello";
 /// Where the acceptor says who asks.
 pub(super) const PEER_HEADER: &str = "X-Zkgate-Peer";
+/// Where the acceptor says by which name it was reached.
+pub(super) const HOST_HEADER: &str = "X-Zkgate-Host";
 /// The largest body that is forwarded, in bytes.
 pub(super) const BODY_CEILING: usize = 16 * 1024 * 1024;
 

@@ -68,6 +68,8 @@ pub struct Gateway {
     pub max_timeout: Duration,
     /// The longest time that reading a whole table may take when the request names no deadline.
     pub table_timeout: Duration,
+    /// Whether the dialect of BioTime is spoken too.
+    pub biotime: bool,
     /// The answer to `/healthz`.
     pub alive: HealthView,
     /// The answer to `/readyz`.

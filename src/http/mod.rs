@@ -7,6 +7,7 @@
 
 pub mod acceptor;
 pub mod api;
+pub mod biotime;
 pub mod call;
 pub mod codes;
 pub mod device_settings;

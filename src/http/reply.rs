@@ -19,6 +19,8 @@ pub struct Reply {
     responder: Responder,
     streams: Arc<Streams>,
     note: Option<Note>,
+    /// How answers are put for whoever does not speak the API's own language.
+    dialect: Option<fn(Answer) -> Answer>,
 }
 
 /// A reply that two may want to send; the first one does.
@@ -31,7 +33,7 @@ const AT_ONCE: usize = 64 * 1024;
 
 impl Reply {
     pub(super) const fn new(responder: Responder, streams: Arc<Streams>) -> Self {
-        Self { responder, streams, note: None }
+        Self { responder, streams, note: None, dialect: None }
     }
 
     /// The same, and the answer is noted in the audit log.
@@ -39,11 +41,20 @@ impl Reply {
         Self { note: Some(note), ..self }
     }
 
+    /// The same, and the answer is put so.
+    pub(super) fn in_dialect(self, dialect: fn(Answer) -> Answer) -> Self {
+        Self { dialect: Some(dialect), ..self }
+    }
+
     /// Sends an answer: a small one at once, a large one through the stream threads.
     pub fn send(self, answer: Answer) {
         if let Some(note) = self.note {
             note.write(answer.status, answer.code);
         }
+        let answer = match self.dialect {
+            Some(put) => put(answer),
+            None => answer,
+        };
         let small = match &answer.body {
             Body::Empty => true,
             Body::Bytes(bytes) => bytes.len() <= AT_ONCE,

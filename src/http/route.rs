@@ -176,10 +176,15 @@ pub static ROUTES: &[Route] = &[
 
 /// Looks a request up.
 pub fn find<'t>(method: &Method, path: &'t str) -> Found<'t> {
+    find_in(ROUTES, method, path)
+}
+
+/// Looks a request up in another table.
+pub(super) fn find_in<'t>(table: &'static [Route], method: &Method, path: &'t str) -> Found<'t> {
     let asked = if *method == Method::Head { "GET" } else { method.as_str() };
     let mut allowed = Vec::new();
     let mut best: Option<(&'static Route, Segments<'t>)> = None;
-    for route in ROUTES {
+    for route in table {
         let Some(segments) = matches(route.path, path) else { continue };
         allowed.push(route.method);
         // The path with fewer names in it is the better match: `test-connection` is no device.

@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::biotime;
 use super::call::{Asked, Call};
 use super::engine::{Engine, Incoming};
 use super::gateway::Gateway;
 use super::note::Note;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::route::{Found, find};
+use super::route::{Found, find, find_in};
 use super::tokens::Who;
 use crate::base::clock::millis;
 use crate::base::scope::Scope;
@@ -52,18 +53,25 @@ fn dispatch(gateway: &Arc<Gateway>, incoming: Incoming) {
     let Incoming { method, target, headers, peer, body, responder } = incoming;
     let reply = Reply::new(responder, Arc::clone(&gateway.streams));
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let found = find(&method, path);
+    let other = gateway.biotime && biotime::speaks(path);
+    let reply = if other { reply.in_dialect(biotime::told) } else { reply };
+    let whole = if other { biotime::with_slash(path) } else { path.into() };
+    let found = if other { find_in(biotime::ROUTES, &method, &whole) } else { find(&method, path) };
+    let authorization = headers.authorization.as_ref();
+    let translated = authorization.filter(|_| other).and_then(biotime::as_bearer);
+    let shown = if other { translated.as_ref() } else { authorization };
     let scope = match &found {
         Found::Route(route, _) => route.scope,
         Found::Nothing(_) => Some(Scope::Read),
     };
     let who = match scope {
         None => Some(Who::nobody()),
-        Some(_) => gateway.tokens.admit(headers.authorization.as_ref(), millis(gateway.clock.wall())),
+        Some(_) => gateway.tokens.admit(shown, millis(gateway.clock.wall())),
     };
     let Some(who) = who else {
         log::debug!("a request from {peer:?} came without a token");
-        let detail = "This needs a token: Authorization: Bearer <token>.";
+        let own = "This needs a token: Authorization: Bearer <token>.";
+        let detail = if other { biotime::refusal(authorization) } else { own };
         return reply.send(Problem::new(401, "unauthorized", detail).answer());
     };
     match found {

@@ -6,6 +6,7 @@
 use super::inner::{Inner, Order};
 use super::workers::{Attempt, Attempted, Next};
 use crate::base::ids::DeviceId;
+use crate::base::liveness::Pulse;
 use crate::base::lock::lock;
 use crate::base::threads::contained;
 use crate::device::{DeviceError, Fault, Reached, Session};
@@ -16,6 +17,8 @@ use crate::transport::TransportError;
 pub struct Between<'w> {
     inner: &'w Inner,
     id: &'w DeviceId,
+    /// The worker's: a long job is no silence.
+    pulse: &'w Pulse,
     /// Whether others are served at all: not inside a job that is served in a pause itself.
     pausing: bool,
     punches: u64,
@@ -25,8 +28,8 @@ pub struct Between<'w> {
 const SERVED: usize = 16;
 
 impl<'w> Between<'w> {
-    pub(super) const fn new(inner: &'w Inner, id: &'w DeviceId, pausing: bool) -> Self {
-        Self { inner, id, pausing, punches: 0 }
+    pub(super) const fn new(inner: &'w Inner, id: &'w DeviceId, pulse: &'w Pulse, pausing: bool) -> Self {
+        Self { inner, id, pulse, pausing, punches: 0 }
     }
 
     /// Hands on the events that have come, without serving anybody.
@@ -46,11 +49,23 @@ impl<'w> Between<'w> {
         lock(&self.inner.core).is_wanted_back(self.id)
     }
 
+    /// The same for a job that may end early: it does when the session is wanted back, or `end` says so.
+    ///
+    /// # Errors
+    /// When the session broke meanwhile, or [`DeviceError::stopped`].
+    pub fn pause_unless(&mut self, session: &mut Session, end: bool) -> Result<(), DeviceError> {
+        if end || self.is_wanted_back() {
+            return Err(DeviceError::stopped());
+        }
+        self.pause(session)
+    }
+
     /// Serves the brief jobs that wait for this device, and hands on events.
     ///
     /// # Errors
     /// When the session broke meanwhile.
     pub fn pause(&mut self, session: &mut Session) -> Result<(), DeviceError> {
+        self.pulse.beat(self.inner.clock.now());
         self.hand_on_events(session);
         if !self.pausing {
             return Ok(());
@@ -62,7 +77,7 @@ impl<'w> Between<'w> {
             // Who wants the session itself is never brief.
             let Order::Work(work) = job else { break };
             let Attempted { keeps_session, punches, next, .. } =
-                this.make(self.inner, self.id, session, work, false);
+                this.make(self.inner, self.id, session, work, (self.pulse, false));
             self.punches += punches;
             match next {
                 Next::Again(ticket) => self.inner.with(|core| core.put_back(self.id, ticket)),

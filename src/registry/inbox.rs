@@ -13,6 +13,7 @@ use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
 use crate::base::readiness::Readiness;
+use crate::base::threads::contained;
 use crate::device::Target;
 use crate::device::dial::StepTaken;
 use crate::store::device::{Device, TransportChoice};
@@ -123,6 +124,14 @@ impl Inbox {
             if waiting.is_empty() {
                 testers.remove(id);
             }
+        }
+    }
+
+    /// Tells those who wait for an attempt to connect to a device that there will be none.
+    pub(super) fn refuse_testers(&self, id: &DeviceId, refusal: &Refusal) {
+        let waiting = lock(&self.testers).remove(id).unwrap_or_default();
+        for tester in waiting {
+            contained("a tester's answer", || (tester.answer)(Err(refusal.clone())));
         }
     }
 

@@ -89,6 +89,7 @@ impl Inner {
                 Effect::Answer { ticket, refusal } => {
                     contained("a caller's answer", || ticket.job.refuse(refusal));
                 }
+                Effect::NotDialled { id, refusal } => self.inbox.refuse_testers(&id, &refusal),
                 Effect::Wake => self.work.notify_one(),
                 Effect::Closed { id } => {
                     self.closed.notify_all();

@@ -59,13 +59,13 @@ fn run(inner: &Arc<Inner>, pulse: &Pulse) {
         drop(core);
         inner.perform(effects);
         if let Some(assignment) = next {
-            serve(inner, assignment);
+            serve(inner, assignment, pulse);
         }
         core = lock(&inner.core);
     }
 }
 
-fn serve(inner: &Arc<Inner>, assignment: Assignment<Held, Order>) {
+fn serve(inner: &Arc<Inner>, assignment: Assignment<Held, Order>, pulse: &Pulse) {
     let Assignment { id, session: held, ticket } = assignment;
     // From here on what comes is an answer, which is no news to the watcher.
     if let Err(error) = held.watch.want(Interest::Nothing) {
@@ -74,7 +74,7 @@ fn serve(inner: &Arc<Inner>, assignment: Assignment<Held, Order>) {
     let (this, job) = Attempt::of(ticket);
     match job {
         Order::Lease(waiting) => waiting(Ok(held)),
-        Order::Work(work) => attempt(inner, &id, held, &this, work),
+        Order::Work(work) => attempt(inner, &id, held, &this, work, pulse),
     }
 }
 
@@ -118,10 +118,10 @@ impl Attempt {
         id: &DeviceId,
         session: &mut Session,
         mut work: Box<dyn Work>,
-        pausing: bool,
+        (pulse, pausing): (&Pulse, bool),
     ) -> Attempted {
         let Terms { priority, deadline, repeat, brief } = self.terms;
-        let mut between = Between::new(inner, id, pausing);
+        let mut between = Between::new(inner, id, pulse, pausing);
         let result = catch_unwind(AssertUnwindSafe(|| work.attempt(session, deadline, &mut between)));
         let punches = inner.pass_on_events(id, session);
         let now = inner.clock.now();
@@ -155,8 +155,9 @@ impl Attempt {
     }
 }
 
-fn attempt(inner: &Inner, id: &DeviceId, mut held: Held, this: &Attempt, work: Box<dyn Work>) {
-    let Attempted { keeps_session, failure, next, .. } = this.make(inner, id, &mut held.session, work, true);
+fn attempt(inner: &Inner, id: &DeviceId, mut held: Held, this: &Attempt, work: Box<dyn Work>, pulse: &Pulse) {
+    let Attempted { keeps_session, failure, next, .. } =
+        this.make(inner, id, &mut held.session, work, (pulse, true));
     let held = keeps_session.then_some(held);
     let lost = failure.filter(|_| held.is_none());
     match next {

@@ -11,6 +11,7 @@ mod site;
 mod asked;
 mod clearing;
 mod failures;
+mod fleet;
 mod live;
 mod manual;
 mod many;

@@ -69,8 +69,21 @@ fn a_person_is_the_same_on_every_device_and_gone_where_that_is_wanted() {
     assert_eq!(whole(&devices[1], "1004"), before, "byte for byte, fingers that call for help too");
     assert_eq!(whole(&devices[0], "1004"), before, "and still here");
 
-    // Another form of record, and away from here.
-    let body = json!({ "to": [ids[1], ids[2]], "remove_here": true });
+    // Another form of record has no place for time zones of their own: no door opens at other hours.
+    let body = json!({ "to": [ids[2]] });
+    let ended = over(&service, &service.post(&format!("{path}/transfer"), &body));
+    assert_eq!(ended["result"]["devices"][0]["rows"][0]["code"], "unusable_time_zones", "{ended}");
+    for id in &ids[..2] {
+        let usual = json!({ "time_zones": { "flag": 0, "zones": [1, 0, 0] } });
+        assert_eq!(service.patch(&format!("/devices/{id}/users/1004"), &usual).status, 200);
+    }
+
+    // Away from here.
+    let mut body = json!({ "to": [ids[1], ids[2]], "remove_here": true });
+    let ended = over(&service, &service.post(&format!("{path}/transfer"), &body));
+    assert_eq!(ended["problem"]["code"], "templates_would_go", "{ended}");
+    assert_eq!((known(&devices[0]).len(), devices[2].users().len()), (5, 2), "nothing was done");
+    body["lose_templates"] = true.into();
     let ended = over(&service, &service.post(&format!("{path}/transfer"), &body));
     assert_eq!(
         (&ended["state"], &ended["result"]["removed_here"]),
@@ -103,7 +116,7 @@ fn nobody_goes_who_has_not_arrived_and_what_cannot_be_is_told() {
     assert_eq!(ended["problem"]["code"], "unknown_user", "{ended}");
     let who = |name: &str| format!("/devices/{}/users/{name}/transfer", ids[0]);
 
-    let body = json!({ "to": [ids[1]], "remove_here": true });
+    let body = json!({ "to": [ids[1]], "remove_here": true, "lose_templates": true });
     for (fault, code) in [("not-kept@8", "not_stored"), ("reject:2001@8", "device_rejected")] {
         set(&devices[1], fault);
         let ended = over(&service, &service.post(&who("1005"), &body));

@@ -260,7 +260,9 @@ fn a_door_opens_in_the_middle_of_a_bulk_which_can_be_cancelled() {
     let ended = over(&service, &begun);
     assert_eq!(ended["state"], "cancelled", "{}", ended["problem"]);
     let done = ended["result"]["created"].as_u64().unwrap();
-    assert_eq!((done, device.users().len()), (1000, 1002), "a part is finished, and no more is begun");
+    assert_eq!(device.users().len() as u64, done + 2, "it ends between two people, and knows who is there");
+    let open = ended["result"]["failed"].as_u64().unwrap();
+    assert!(done >= 5 && open > 0 && done + open <= 2500, "{done} done, {open} not tried");
 }
 
 #[test]

@@ -201,8 +201,8 @@ impl Service {
         self.ask("DELETE", path, None)
     }
 
-    /// A request with the token. The path is below `/api/v1` unless it is one of the health paths or begins with
-    /// `/api/`.
+    /// A request with the token. The path is below `/api/v1` unless it is one of the health paths, begins with `/api/`
+    /// or belongs to the dialect of BioTime.
     pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let bytes = body.map(|body| body.to_string().into_bytes());
         self.send(method, path, bytes, Some("application/json"), Some(&format!("Bearer {}", self.token)))
@@ -216,7 +216,16 @@ impl Service {
         content_type: Option<&str>,
         authorization: Option<&str>,
     ) -> Answer {
-        let whole = ["/healthz", "/readyz", "/api/"].iter().any(|begin| path.starts_with(begin));
+        let whole = [
+            "/healthz",
+            "/readyz",
+            "/api/",
+            "/iclock/",
+            "/personnel/",
+            "/api-token-auth",
+            "/jwt-api-token-auth",
+        ];
+        let whole = whole.iter().any(|begin| path.starts_with(begin));
         let prefix = if whole { "" } else { "/api/v1" };
         let uri = format!("http://{}{prefix}{path}", self.address);
         let mut request = ureq::http::Request::builder().method(method).uri(uri);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::access_grammar::{Combination, Group, TimeZone, VerifyStyle};
+use super::message_grammar::Message;
 use super::whom::Whom;
-use crate::cli::service::ServiceFlags;
+use crate::cli::service::{Backup, Restore, ServiceFlags, Transfer};
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::UserId;
 
@@ -193,6 +194,12 @@ pub enum Verb {
         #[arg(long)]
         no_backup: bool,
     },
+    /// Only @ID: bring a person to other devices
+    Transfer(Transfer),
+    /// Only @ID: back the device up
+    Backup(Backup),
+    /// Only @ID: put a backup back
+    Restore(Restore),
     /// Only @ID: connect now, whatever the back-off says
     Connect,
     /// Only @ID: close the session until the next call
@@ -334,55 +341,8 @@ pub enum Kind {
     Everything,
 }
 
-/// Short messages on the display.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Message {
-    /// Show one
-    Show {
-        /// Its number
-        id: u16,
-    },
-    /// Write one, verified by reading it back
-    Write {
-        /// Its number
-        id: u16,
-        /// What it says
-        text: String,
-        /// For how many minutes it is shown; 0 for always
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        minutes: u16,
-        /// From when on, such as 2026-07-14T08:00:00 [default: now]
-        #[arg(long, value_name = "TIME")]
-        start: Option<String>,
-        /// The tag that says whom it is for; 253 is everybody on known firmware, 254 those it is given to
-        #[arg(long, default_value_t = 253)]
-        tag: u8,
-    },
-    /// Delete one
-    Delete {
-        /// Its number
-        id: u16,
-    },
-    /// Give one to a person
-    Give {
-        /// Its number
-        id: u16,
-        /// Their user id
-        #[arg(value_parser = person_id)]
-        user_id: String,
-    },
-    /// Take one from a person
-    Take {
-        /// Its number
-        id: u16,
-        /// Their user id
-        #[arg(value_parser = person_id)]
-        user_id: String,
-    },
-}
-
 /// A user id that a device may have.
-pub(super) fn person_id(text: &str) -> Result<String, String> {
+pub(in crate::cli) fn person_id(text: &str) -> Result<String, String> {
     match UserId::new(text.as_bytes()) {
         Ok(id) if id.is_plausible() => Ok(text.to_owned()),
         _ => Err("a user id is 1 to 24 letters, digits and signs, without blanks".to_owned()),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Caller;
 use super::clock::{now, parse};
-use super::grammar::Message;
+use super::message_grammar::Message;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::output::Output;
 use crate::wire::clock_word::ClockWord;

@@ -10,6 +10,7 @@ pub(super) mod fingers;
 pub(super) mod grammar;
 mod import;
 mod line;
+pub(super) mod message_grammar;
 pub(super) mod messages;
 mod options;
 pub(super) mod people;
@@ -92,7 +93,10 @@ fn directly(caller: Caller<'_>) -> Done {
             "--no-backup is for devices of the local service: without it no backup is made in any case",
         )),
         Verb::Clear { what, no_backup: false } => upkeep::clear(caller, *what),
-        Verb::Connect
+        Verb::Transfer(_)
+        | Verb::Backup(_)
+        | Verb::Restore(_)
+        | Verb::Connect
         | Verb::Disconnect
         | Verb::Lend { .. }
         | Verb::Resume

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::devices::text;
-use super::operations::until_over;
+use super::operations::{self, until_over};
 use crate::cli::confirm::confirm;
 use crate::cli::device::grammar::Kind;
 use crate::cli::failure::{Done, Failure};
@@ -85,16 +85,7 @@ fn attendance(client: &Client, out: Output, wanted: &Wanted<'_>) -> Done {
 /// The result of an operation that was done; how another one ended is a failure.
 fn ended(client: &Client, begun: &Value) -> Done<Value> {
     let shown = until_over(client, begun)?;
-    let state = text(shown.get("state"));
-    match (state.as_str(), shown.get("problem").filter(|problem| !problem.is_null())) {
-        ("done", _) => Ok(shown.get("result").cloned().unwrap_or_default()),
-        (_, Some(problem)) => {
-            let detail = text(problem.get("detail"));
-            let failure = Failure::new(&text(problem.get("code")), detail.trim_end_matches('.'));
-            Err(failure.advise(advice(&shown)))
-        }
-        _ => Err(Failure::new(&state, "it ended before anything was cleared")),
-    }
+    operations::ended(&shown).map_err(|failure| failure.advise(advice(&shown)))
 }
 
 /// What helps whoever does not know what is left.

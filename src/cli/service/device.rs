@@ -9,7 +9,7 @@ use super::access::Asked;
 use super::clear::{self, Wanted};
 use super::client::{Client, segment};
 use super::devices::text;
-use super::{access, fingers, messages, people, upkeep, watch};
+use super::{access, backups, fingers, messages, people, upkeep, watch};
 use crate::base::ids::DeviceId;
 use crate::cli::confirm::confirm;
 use crate::cli::csv_rows;
@@ -67,6 +67,13 @@ pub(in crate::cli) fn run(id: &DeviceId, call: &DeviceCall, out: Output) -> Done
         Verb::Lcd { line, text, .. } => {
             let line = line.zip(text.as_deref());
             upkeep::lcd(&client, out, &of("/screen"), line, timeout)
+        }
+        Verb::Transfer(transfer) => {
+            backups::transfer(&client, out, (&format!("@{id}"), &of("/users")), transfer, call.yes, timeout)
+        }
+        Verb::Backup(backup) => backups::make(&client, out, &of("/backups"), backup, timeout),
+        Verb::Restore(restore) => {
+            backups::restore(&client, out, (&format!("@{id}"), &of("/restore")), restore, call.yes, timeout)
         }
         Verb::Refresh => out.done(&client.post(&of("/refresh"), None, timeout)?, "done"),
         Verb::FreeBuffer => out.done(&client.post(&of("/free-buffer"), None, timeout)?, "done"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::access::Asked;
 use crate::cli::device::clock::{now, parse};
-use crate::cli::device::grammar::Message;
+use crate::cli::device::message_grammar::Message;
 use crate::cli::device::messages::{self as sheets, Sheet};
 use crate::cli::failure::{Done, Failure};
 

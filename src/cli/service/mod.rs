@@ -1,6 +1,7 @@
 //! What the local service is asked: its state, its devices, its punches, and its devices' answers.
 
 mod access;
+mod backups;
 mod clear;
 mod client;
 pub(super) mod device;
@@ -8,6 +9,7 @@ mod devices;
 mod discover;
 mod events;
 mod fingers;
+mod fleet;
 mod happened;
 mod messages;
 mod operations;
@@ -22,7 +24,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub use backups::{Backup, BackupsCall, BackupsVerb, Restore, Transfer};
 pub use discover::Discover;
+pub use fleet::{PeopleCall, PeopleVerb};
 pub use operations::{Audit, OperationsCall};
 pub use punches::Punches;
 pub use tokens::{TokenVerb, Tokens};
@@ -96,6 +100,16 @@ pub(super) fn tokens(tokens: &Tokens) -> Exit {
 /// `zkgate operations`
 pub(super) fn operations(call: &OperationsCall) -> Exit {
     ask(&call.service, call.json, |client, out| operations::run(client, out, call))
+}
+
+/// `zkgate people`
+pub(super) fn people(call: &PeopleCall) -> Exit {
+    ask(&call.service, call.json, |client, out| fleet::run(client, out, call))
+}
+
+/// `zkgate backups`
+pub(super) fn backups(call: &BackupsCall) -> Exit {
+    ask(&call.service, call.json, |client, out| backups::run(client, out, call))
 }
 
 /// `zkgate audit`

@@ -9,6 +9,7 @@ use super::client::{Client, segment};
 use super::devices::text;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::output::{Output, Row};
+use crate::cli::progress::Bar;
 use crate::cli::table::{Column, Side};
 
 /// Which operations are shown.
@@ -101,6 +102,32 @@ pub(super) fn show(out: Output, shown: &Value) -> Done {
     match shown.get("problem").filter(|problem| !problem.is_null()) {
         Some(problem) => Err(Failure::new(&text(problem.get("code")), text(problem.get("detail")))),
         None => Ok(()),
+    }
+}
+
+/// Waits until an operation has ended, and shows how far it is.
+pub(super) fn followed(client: &Client, begun: &Value, bar: &Bar) -> Done<Value> {
+    let mut shown = begun.clone();
+    while !is_over(&shown) {
+        shown = client.get(&format!("/api/v1/operations/{}?wait=1", text(shown.get("id"))), None)?;
+        let part = |name: &str| shown.get("progress").and_then(|progress| progress.get(name)?.as_u64());
+        if let (Some(done), Some(total)) = (part("done"), part("total")) {
+            bar.set(done, total);
+        }
+    }
+    Ok(shown)
+}
+
+/// The result of an operation that was done; how another one ended is a failure.
+pub(super) fn ended(shown: &Value) -> Done<Value> {
+    let state = text(shown.get("state"));
+    match (state.as_str(), shown.get("problem").filter(|problem| !problem.is_null())) {
+        ("done", _) => Ok(shown.get("result").cloned().unwrap_or_default()),
+        (_, Some(problem)) => {
+            let detail = text(problem.get("detail"));
+            Err(Failure::new(&text(problem.get("code")), detail.trim_end_matches('.')))
+        }
+        _ => Err(Failure::new(&state, "it ended before it was done")),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Client, segment};
 use super::devices::text;
-use super::operations::{self, is_over};
+use super::operations;
 use crate::cli::device::file;
 use crate::cli::device::grammar::{Import, Mode, Person};
 use crate::cli::device::people::change_of;
@@ -104,15 +104,7 @@ pub(super) fn import(
 
 /// Begins a long operation and waits for its end.
 fn many(client: &Client, path: &str, body: &Value, bar: &Bar, timeout: Option<Duration>) -> Done<Value> {
-    let mut shown = client.post(&format!("{path}/bulk"), Some(body), timeout)?;
-    while !is_over(&shown) {
-        shown = client.get(&format!("/api/v1/operations/{}?wait=1", text(shown.get("id"))), None)?;
-        let part = |name: &str| shown.get("progress").and_then(|progress| progress.get(name)?.as_u64());
-        if let (Some(done), Some(total)) = (part("done"), part("total")) {
-            bar.set(done, total);
-        }
-    }
-    Ok(shown)
+    operations::followed(client, &client.post(&format!("{path}/bulk"), Some(body), timeout)?, bar)
 }
 
 /// Whether an operation looked at all of its people, however they fared.
@@ -125,7 +117,7 @@ fn problem_code(shown: &Value) -> String {
 }
 
 /// The rows of all operations, and what went wrong.
-fn judged(out: Output, shown: &[Value]) -> Done {
+pub(super) fn judged(out: Output, shown: &[Value]) -> Done {
     let told = shown.iter().filter_map(|one| one.get("result")?.get("rows")?.as_array());
     let rows: Vec<Told> = told.flatten().filter_map(Value::as_object).cloned().map(Told).collect();
     if let ([one], true) = (shown, rows.is_empty()) {
@@ -171,7 +163,7 @@ fn written(out: Output, told: &Value) -> Done {
 }
 
 /// A person as the API takes them.
-fn body(change: &UserChange) -> Value {
+pub(super) fn body(change: &UserChange) -> Value {
     let UserChange { user_id, name, password, level, disabled, card_number, group, time_zones, like: _ } =
         change;
     let mut body = Map::new();

@@ -107,6 +107,9 @@ impl Session {
             }
             self.refresh(later);
         }
+        if !sent.is_empty() && rows.iter().any(|row| !matches!(row, Err(UserError::NotTried))) {
+            broke = broke.map(DeviceError::after_effects);
+        }
         Ok(Report { rows, broke })
     }
 

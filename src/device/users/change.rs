@@ -122,8 +122,17 @@ impl Likeness {
                 .map_err(|_| UserError::Password { room })?
         };
         if !alike {
-            // Zones in a form that this device does not have say nothing here: those of the group count.
-            made = made.clone().with_time_zones(like.time_zones).unwrap_or(made);
+            // Zones of their own have another form here; without them a door would open at other hours.
+            let usual = match like.time_zones {
+                TimeZones::Set(set) => set <= 1,
+                TimeZones::List { flag, zones } => flag == 0 || zones == [1, 0, 0],
+            };
+            let zones = match made.layout() {
+                UserLayout::Compact => TimeZones::Set(1),
+                UserLayout::Full { .. } => TimeZones::List { flag: 0, zones: [1, 0, 0] },
+            };
+            let zones = usual.then_some(zones).ok_or(UserError::TimeZones)?;
+            made = made.with_time_zones(zones).map_err(|_| UserError::TimeZones)?;
         }
         if alike && (!name.exact || self.encoding == encoding) {
             // The bytes say what nobody here can read.
@@ -224,9 +233,7 @@ mod tests {
     #[test]
     fn a_likeness_on_another_layout_has_all_that_there_is_a_place_for() {
         let utf8 = NameEncoding::UTF_8;
-        let zones = TimeZones::List { flag: 1, zones: [3, 2, 1] };
-        let full =
-            record(UserLayout::FULL).with_time_zones(zones).unwrap().with_card_number(77).with_group(4);
+        let full = record(UserLayout::FULL).with_card_number(77).with_group(4);
         let full = full.with_name(b"Ann").unwrap().with_password(b"123").unwrap();
         let copied = UserChange::like(full.clone(), utf8).create(3, UserLayout::Compact, utf8).unwrap();
         let (one, other) = (full.user(), copied.user());
@@ -236,6 +243,10 @@ mod tests {
             (one.user_id, 3, &b"123"[..])
         );
         assert_eq!(other.time_zones, TimeZones::Set(1), "as for everybody new");
+        let zones = TimeZones::List { flag: 1, zones: [3, 2, 1] };
+        let own = UserChange::like(full.clone().with_time_zones(zones).unwrap(), utf8);
+        let refused = own.create(3, UserLayout::Compact, utf8);
+        assert_eq!(refused, Err(UserError::TimeZones), "a door must not open at other hours");
         let unreadable = full.clone().with_name(&[0xff]).unwrap();
         let refused = UserChange::like(unreadable, utf8).create(3, UserLayout::Compact, utf8);
         assert_eq!(refused, Err(UserError::NameUnreadable));

@@ -78,6 +78,7 @@ impl Session {
                     }
                 },
             };
+            broke = broke.map(DeviceError::after_effects);
             for (row, user_id) in rows.iter_mut().zip(user_ids) {
                 if row.is_ok() {
                     match after.as_ref().map(|roster| roster.find(user_id)) {

@@ -1,7 +1,7 @@
 //! What has to be written, worked out against the table that the device has.
 //!
 //! Two numbers are kept apart: the user id, which is the person, and the device's own index, which we choose
-//! for somebody new (the lowest that is free) and never take for an id.
+//! for somebody new (one above all others) and never take for an id.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,8 +19,8 @@ use crate::wire::record::user_record::UserRecord;
 pub(in crate::device) struct Roster {
     known: HashMap<UserId, Vec<UserRecord>>,
     taken: HashSet<u16>,
-    /// No index below this is free.
-    next: u16,
+    /// The highest index of all that are taken.
+    last: u16,
 }
 
 /// One row of a plan.
@@ -35,17 +35,24 @@ pub(in crate::device) enum Row {
 impl Roster {
     pub(in crate::device) fn new(users: &UserTable) -> Self {
         let mut known: HashMap<UserId, Vec<UserRecord>> = HashMap::new();
-        let mut taken = HashSet::new();
+        let mut uids = Vec::new();
         for record in users.raw() {
-            taken.insert(record.user().uid);
+            uids.push(record.user().uid);
             known.entry(record.user().user_id).or_default().push(record);
         }
-        Self { known, taken, next: 1 }
+        let mut roster = Self { known, taken: HashSet::new(), last: 0 };
+        roster.reserve(uids.into_iter());
+        roster
     }
 
     /// Gives these indices to nobody new.
     pub(in crate::device) fn reserve(&mut self, uids: impl Iterator<Item = u16>) {
-        self.taken.extend(uids);
+        for uid in uids {
+            self.taken.insert(uid);
+            if uid != u16::MAX {
+                self.last = self.last.max(uid);
+            }
+        }
     }
 
     /// The one record of a person.
@@ -90,17 +97,17 @@ impl Roster {
             (None, Mode::Create | Mode::Upsert) => {
                 let uid = self.free()?;
                 let record = change.create(uid, layout, encoding)?;
-                self.taken.insert(uid);
+                self.reserve(std::iter::once(uid));
                 Ok(Row::Write(record, Written::Created { uid }))
             }
         }
     }
 
-    /// The lowest index that nobody has; 0 and 65535 are none.
-    fn free(&mut self) -> Result<u16, UserError> {
-        let free = (self.next..u16::MAX).find(|uid| !self.taken.contains(uid)).ok_or(UserError::NoRoom)?;
-        self.next = free;
-        Ok(free)
+    /// An index that nobody has; 0 and 65535 are none. It lies above all others, as long as there is such a one: what
+    /// a device still has of somebody who is gone, a punch or a finger, must not become somebody else's.
+    fn free(&self) -> Result<u16, UserError> {
+        let above = self.last.checked_add(1).filter(|uid| *uid != u16::MAX);
+        above.or_else(|| (1..u16::MAX).find(|uid| !self.taken.contains(uid))).ok_or(UserError::NoRoom)
     }
 }
 
@@ -127,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_the_lowest_free_one_and_never_the_user_id() {
+    fn an_index_lies_above_all_others_and_is_never_the_user_id() {
         let mut roster = roster(&[(1, 5), (2, 3), (4, 1)]);
-        for (id, uid) in [(2, 3), (4, 5), (9, 6)] {
+        for (id, uid) in [(2, 5), (4, 6), (9, 7)] {
             let Row::Write(record, Written::Created { uid: chosen }) = upsert(&mut roster, id) else {
                 panic!()
             };
@@ -147,24 +154,29 @@ mod tests {
 
     #[test]
     fn the_last_index_is_given_away_and_none_behind_it() {
-        let mut roster = roster(&[(1, 1)]);
-        roster.taken.extend(1..u16::MAX - 1);
+        let mut roster = roster(&[(1, 1), (u16::MAX, 2)]);
+        roster.reserve(2..u16::MAX - 1);
         assert!(matches!(upsert(&mut roster, 70), Row::Write(_, Written::Created { uid: 65_534 })));
+        roster.taken.remove(&7);
+        assert!(
+            matches!(upsert(&mut roster, 72), Row::Write(_, Written::Created { uid: 7 })),
+            "the only one left"
+        );
         assert!(matches!(upsert(&mut roster, 71), Row::Settled(Err(UserError::NoRoom))));
     }
 
     proptest! {
-        #[test]
-        fn no_index_is_given_twice(taken in proptest::collection::btree_set(1u16..40, 0..30), count in 1u32..30) {
-            let people: Vec<_> = taken.iter().map(|uid| (*uid, 1000 + u32::from(*uid))).collect();
-            let mut roster = roster(&people);
-            let mut given = taken.clone();
-            for id in 1..=count {
-                let Row::Write(record, _) = upsert(&mut roster, id) else { panic!() };
-                let uid = record.user().uid;
-                prop_assert!(uid != 0 && uid != u16::MAX && given.insert(uid));
+            #[test]
+            fn no_index_is_given_twice(taken in proptest::collection::btree_set(1u16..40, 0..30), count in 1u32..30) {
+                let people: Vec<_> = taken.iter().map(|uid| (*uid, 1000 + u32::from(*uid))).collect();
+                let mut roster = roster(&people);
+                let mut given = taken.clone();
+                for id in 1..=count {
+                    let Row::Write(record, _) = upsert(&mut roster, id) else { panic!() };
+                    let uid = record.user().uid;
+                    prop_assert!(uid != 0 && uid != u16::MAX && given.insert(uid));
+                }
+    prop_assert!(given.iter().max() <= Some(&(count as u16 + taken.iter().max().copied().unwrap_or(0))));
             }
-            prop_assert!(given.iter().max() <= Some(&(given.len() as u16).max(*taken.iter().max().unwrap_or(&0))));
         }
-    }
 }

@@ -102,12 +102,13 @@ impl Session {
     ) -> Result<Report, DeviceError> {
         let table = self.users(deadline)?;
         let mut work = Work::new(changes, mode, encoding);
-        let mut broke = work.write(self, table, pause, progress, deadline).err();
+        let broke = work.write(self, table, pause, progress, deadline).err();
+        let mut broke = if work.has_acknowledged() { broke.map(DeviceError::after_effects) } else { broke };
         if work.has_acknowledged() && broke.as_ref().is_none_or(DeviceError::keeps_session) {
             // What was written before something else went wrong is looked at all the same.
             let verified = self.users(deadline.max(self.shortly())).map(|table| work.verify(&table));
             self.refresh(deadline.max(self.shortly()));
-            broke = broke.or(verified.err());
+            broke = broke.or(verified.err().map(DeviceError::after_effects));
         }
         Ok(Report { rows: work.into_rows(), broke })
     }

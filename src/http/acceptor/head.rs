@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use super::super::engine::PEER_HEADER;
+use super::super::engine::{HOST_HEADER, PEER_HEADER};
 use super::limits::Limits;
 use super::refusal::Refusal;
 
@@ -134,6 +134,7 @@ fn is_health(target: &str) -> bool {
 #[derive(Default)]
 struct Fields<'a> {
     hosts: usize,
+    host: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
     transfer_encoding: bool,
     expect: Option<&'a [u8]>,
@@ -148,6 +149,7 @@ impl<'a> Fields<'a> {
             let (name, value) = (header.name, header.value.trim_ascii());
             if name.eq_ignore_ascii_case("Host") {
                 fields.hosts += 1;
+                fields.host = Some(value);
             } else if name.eq_ignore_ascii_case("Content-Length") {
                 once(&mut fields.length, value)?;
             } else if name.eq_ignore_ascii_case("Transfer-Encoding") {
@@ -160,8 +162,9 @@ impl<'a> Fields<'a> {
             } else {
                 let mut slots = PASSED.iter().zip(&mut fields.passed);
                 match slots.find(|(passed, _)| name.eq_ignore_ascii_case(passed)) {
-                    // A list, which may be spread over several lines; the first says what is liked best.
-                    Some((&"Accept", slot)) => *slot = slot.or(Some(value)),
+                    // Lists, which may be spread over several lines; the first says what is liked best, or who stands
+                    // nearest to the client.
+                    Some((&("Accept" | "X-Forwarded-Proto"), slot)) => *slot = slot.or(Some(value)),
                     Some((_, slot)) => once(slot, value)?,
                     None => {}
                 }
@@ -199,6 +202,12 @@ fn forward(method: &str, target: &str, fields: &Fields<'_>, body: usize, peer: S
             }
         }
     }
+    // Longer than any name is: not worth the room.
+    if let Some(host) = fields.host.filter(|host| (1..=HOST_CEILING).contains(&host.len())) {
+        for part in [HOST_HEADER.as_bytes(), b": ", host, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
     // Writing to memory does not fail.
     let _ = write!(out, "{PEER_HEADER}: {peer}\r\nContent-Length: {body}\r\n\r\n");
     out
@@ -222,7 +231,7 @@ fn names_a_version(bytes: &[u8]) -> bool {
 }
 
 /// The headers that reach the engine as they came; everything else stays here.
-const PASSED: [&str; 7] = [
+const PASSED: [&str; 8] = [
     "Authorization",
     "Content-Type",
     "Accept",
@@ -230,7 +239,10 @@ const PASSED: [&str; 7] = [
     "Last-Event-ID",
     "Idempotency-Key",
     "X-Request-Id",
+    "X-Forwarded-Proto",
 ];
+/// The longest host that is passed on, in bytes.
+const HOST_CEILING: usize = 255;
 const HEADERS: usize = 64;
 const FORWARD_ROOM: usize = 512;
 
@@ -258,6 +270,7 @@ mod tests {
     fn the_forwarded_head_is_written_anew_from_the_allow_list() {
         let head = read(
             "POST /a?b=c HTTP/1.1\r\nhost: x\r\nauthorization: \t Bearer t \r\nX-Zkgate-Peer: 1.2.3.4:5\r\n\
+             X-Zkgate-Host: y\r\n\
              Cookie: c\r\nTE: identity\r\nConnection: keep-alive, TE\r\nUpgrade: h2c\r\nAccept: a\r\n\
              Accept: b\r\nContent-Length: 03\r\n\r\n",
         )
@@ -265,7 +278,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(head.forward).unwrap(),
             "POST /a?b=c HTTP/1.1\r\nHost: zkgate\r\nAuthorization: Bearer t\r\nAccept: a\r\n\
-             X-Zkgate-Peer: 192.0.2.7:5000\r\nContent-Length: 3\r\n\r\n"
+             X-Zkgate-Host: x\r\nX-Zkgate-Peer: 192.0.2.7:5000\r\nContent-Length: 3\r\n\r\n"
         );
         assert_eq!((head.body, head.traits.keep_alive), (3, true));
     }

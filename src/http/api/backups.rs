@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::effect::{Act, long};
-use super::take_backup::{PARTS, take};
+use super::take_backup::{PARTS, With, take};
 use super::view::moment;
 use crate::base::ids::DeviceId;
 use crate::base::scope::Scope;
@@ -24,13 +24,16 @@ use crate::store::sealer::SealError;
 struct Wanted {
     #[serde(default)]
     templates: bool,
+    #[serde(default)]
+    settings: bool,
 }
 
 /// `POST /devices/{id}/backups`
 pub fn create(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let device = call.device()?;
-    let Wanted { templates } = call.body()?;
+    let Wanted { templates, settings } = call.body()?;
+    let with = With { templates, settings };
     if templates {
         may_touch_templates(call)?;
     }
@@ -38,7 +41,7 @@ pub fn create(call: &mut Call) -> Handled {
     let (gateway, id) = (Arc::clone(&call.gateway), device.id.clone());
     long(call, act, move |session, deadline, between, ticket| {
         let mut progress = |done| ticket.progress(done, PARTS);
-        let taken = take(session, templates, deadline, between, &mut progress)?;
+        let taken = take(session, with, deadline, between, &mut progress)?;
         Ok(match taken.keep(&gateway, &id) {
             Ok(entry) => Ending::done(view(&entry)),
             Err(problem) => Ending::failed(problem.to_json()),
@@ -135,6 +138,7 @@ fn view(entry: &Entry) -> Value {
         fingerprint_version,
         users,
         templates,
+        settings,
     } = label;
     json!({
         "id": name.as_str(),
@@ -147,5 +151,6 @@ fn view(entry: &Entry) -> Value {
         "fingerprint_version": fingerprint_version,
         "users": users,
         "templates": templates,
+        "settings": settings,
     })
 }

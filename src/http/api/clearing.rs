@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::clear_tables::{Place, What, counts};
-use super::take_backup::take;
+use super::take_backup::{With, take};
 use crate::base::deadline::Deadline;
 use crate::device::clearing::{Stock, Verdict};
 use crate::device::power::Left;
@@ -141,7 +141,8 @@ impl Confirmed {
         if self.backup && what.is_in_backups() {
             // Those who say that they have no fingerprints may not even have the table.
             let templates = *may_read_templates && before.templates != Some(0);
-            let taken = take(session, templates, deadline, between, &mut |_| {})?;
+            let with = With { templates, settings: false };
+            let taken = take(session, with, deadline, between, &mut |_| {})?;
             let entry = match taken.keep(gateway, id) {
                 Ok(entry) => entry,
                 Err(problem) => {

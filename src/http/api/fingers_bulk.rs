@@ -10,7 +10,7 @@ use super::backups::may_touch_templates;
 use super::effect::{Act, long};
 use super::fingers::{Use, VERSION, other_algorithm};
 use super::user_input::user_id;
-use super::users_bulk::{Told, row_problem};
+use super::users_bulk::{Told, pause, row_problem};
 use crate::base::deadline::Deadline;
 use crate::device::templates::{Fingerprint, PersonWrite};
 use crate::device::users::{Mode, Progress, UserChange};
@@ -119,7 +119,7 @@ fn written(
     let total = people.len() as u64;
     ticket.progress(0, total);
     let mut progress = |now: Progress| ticket.progress(now.done as u64, total);
-    let mut pause = |session: &mut Session| between.pause(session);
+    let mut pause = pause(between, ticket);
     let report = session.write_people(people, Mode::Update, encoding, &mut pause, &mut progress, deadline);
     let ids: Vec<_> = people.iter().map(|person| person.user.user_id.to_text()).collect();
     let mut told = Told::default();

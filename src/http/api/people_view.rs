@@ -4,21 +4,15 @@ use serde_json::{Map, Value, json};
 
 use super::user_view::{written, zones};
 use super::view::moment;
-use crate::device::users::{Field, UserChange, UserError, Written};
+use crate::device::users::{Field, UserChange};
 use crate::fleet::{Aim, Line, Told, What};
 use crate::http::problem::Problem;
 use crate::operations::{Ending, Ticket};
 use crate::store::ledger::{PeopleList, Standing};
 
-/// The most rows in the result of an operation: it is kept.
-const ROWS: usize = 5000;
-/// The fewest rows that a device gets of them.
-const FEWEST: usize = 20;
-
 /// How the operation ends.
 pub(super) fn ending(aim: Aim, ticket: &Ticket, told: &[Told]) -> Ending {
-    let rows = (ROWS / told.len().max(1)).max(FEWEST);
-    let devices: Vec<Value> = told.iter().map(|told| device(aim, told, rows)).collect();
+    let devices: Vec<Value> = told.iter().map(|told| device(aim, told)).collect();
     let count = |state: &str| devices.iter().filter(|device| device["state"] == state).count();
     let (as_wanted, different, failed) = (count("as_wanted"), count("different"), count("failed"));
     let result = json!({
@@ -41,16 +35,12 @@ pub(super) fn ending(aim: Aim, ticket: &Ticket, told: &[Told]) -> Ending {
 
 /// Whether nobody can tell what became of somebody.
 pub(super) fn is_unknown(told: &[Told]) -> bool {
-    let mut lines = told.iter().flat_map(|told| &told.lines);
-    lines.any(|line| matches!(line.what, What::Failed(UserError::OutcomeUnknown)))
+    told.iter().any(|told| told.counts.unknown > 0)
 }
 
-/// What came of one device, with at most so many rows.
-pub(super) fn device(aim: Aim, told: &Told, most: usize) -> Value {
+/// What came of one device.
+pub(super) fn device(aim: Aim, told: &Told) -> Value {
     let counts = told.counts;
-    let done = |is: fn(&Written) -> bool| {
-        told.lines.iter().filter(|line| matches!(&line.what, What::Done(written) if is(written))).count()
-    };
     let open = aim == Aim::Compare && counts.add + counts.change + counts.remove > 0;
     let state = match &told.problem {
         Some(_) => "failed",
@@ -64,17 +54,13 @@ pub(super) fn device(aim: Aim, told: &Told, most: usize) -> Value {
         "unchanged": counts.unchanged,
         "others": counts.others,
         "failed": counts.failed,
-        "rows": told.lines.iter().take(most).map(line).collect::<Vec<_>>(),
-        "rows_left_out": told.lines.len().saturating_sub(most),
+        "rows": told.lines.iter().map(line).collect::<Vec<_>>(),
+        "rows_left_out": told.lines_left_out,
         "problem": told.problem.as_ref().map(|trouble| json!({ "code": trouble.code, "detail": trouble.detail })),
     });
     let numbers = match aim {
         Aim::Compare => [("add", counts.add), ("change", counts.change), ("remove", counts.remove)],
-        Aim::Apply => [
-            ("created", done(|written| matches!(written, Written::Created { .. }))),
-            ("updated", done(|written| matches!(written, Written::Updated { .. }))),
-            ("deleted", done(|written| matches!(written, Written::Deleted { .. }))),
-        ],
+        Aim::Apply => [("created", counts.created), ("updated", counts.updated), ("deleted", counts.deleted)],
     };
     if let Some(members) = shown.as_object_mut() {
         members.extend(numbers.map(|(name, number)| (name.to_owned(), number.into())));
@@ -108,10 +94,12 @@ pub(super) fn kept(row: &PeopleList) -> Value {
         people,
         remove_at_most,
         remove_administrators,
+        serial_number,
         standing,
     } = row;
     json!({
         "device_id": device_id,
+        "serial_number": serial_number,
         "list": list_id,
         "put_at": moment(*put_at),
         "token": token,

@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use super::backups::{may_touch_templates, named};
 use super::effect::{Act, long};
 use super::user_view::written;
+use super::users_bulk::{pause, told_already};
 use crate::base::deadline::Deadline;
+use crate::device::configuration::Configured;
 use crate::device::templates::{Fingerprint, PersonWrite};
 use crate::device::users::{Mode, Progress, Report, UserChange};
-use crate::device::{DeviceError, Session};
+use crate::device::{DeviceError, Fault, Session};
 use crate::http::call::{Call, Handled};
 use crate::http::problem::Problem;
 use crate::operations::{Ending, Ticket};
@@ -32,6 +34,8 @@ struct Wanted {
     #[serde(default)]
     templates: bool,
     #[serde(default)]
+    settings: bool,
+    #[serde(default)]
     allow_other_device: bool,
 }
 
@@ -44,7 +48,7 @@ const fn yes() -> bool {
 pub fn restore(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let device = call.device()?;
-    let Wanted { backup, dry_run, templates, allow_other_device } = call.body()?;
+    let Wanted { backup, dry_run, templates, settings, allow_other_device } = call.body()?;
     if templates {
         may_touch_templates(call)?;
     }
@@ -53,9 +57,16 @@ pub fn restore(call: &mut Call) -> Handled {
         let detail = "This backup was made without templates.";
         return Err(Problem::new(422, "invalid_value", detail).with("field", "templates"));
     }
+    if settings && label.settings.is_none() {
+        let detail = "This backup was made without settings.";
+        return Err(Problem::new(422, "invalid_value", detail).with("field", "settings"));
+    }
     let encoding = call.gateway.device_settings.encoding(&device.id);
-    let work =
-        Work { label, people: people(&content, encoding, templates), templates, dry_run, allow_other_device };
+    let people = people(&content, encoding, templates);
+    let kept = content.settings.iter().filter(|_| settings);
+    let settings =
+        settings.then(|| kept.filter_map(|(kind, bytes)| Configured::kept(*kind, bytes)).collect());
+    let work = Work { label, people, templates, settings, dry_run, allow_other_device };
     let deadline = call.deadline_or(call.gateway.max_timeout)?;
     let act = Act { kind: "restore", subject: Some(backup), deadline };
     long(call, act, move |session, deadline, between, ticket| {
@@ -67,8 +78,18 @@ struct Work {
     label: Label,
     people: Vec<PersonWrite>,
     templates: bool,
+    /// What the device is to be set to, if it is.
+    settings: Option<Vec<Configured>>,
     dry_run: bool,
     allow_other_device: bool,
+}
+
+/// What came of the settings.
+#[derive(Default)]
+struct Set {
+    well: usize,
+    failed: Vec<Value>,
+    left_out: Vec<String>,
 }
 
 /// The people of a backup.
@@ -113,12 +134,15 @@ impl Work {
                 "new": self.people.len() - there,
                 "known": there,
                 "templates": self.templates.then_some(self.label.templates),
+                "settings": self.settings.as_ref().map(Vec::len),
             })));
         }
         drop(table);
+        // First, so that there are the groups and time zones that people have.
+        let set = self.configure(session, deadline, between)?;
         let total = self.people.len() as u64;
         ticket.progress(0, total);
-        let pause = &mut |session: &mut Session| between.pause(session);
+        let pause = &mut pause(between, ticket);
         let mut progress = |now: Progress| ticket.progress(now.done as u64, total);
         let report = match self.templates {
             true => {
@@ -129,7 +153,32 @@ impl Work {
                 session.write_users(&changes, Mode::Upsert, encoding, pause, &mut progress, deadline)?
             }
         };
-        self.told(report, ticket)
+        self.told(report, &set, ticket)
+    }
+
+    /// Sets the device to what it was set to. A network setting would cut it off, or give two devices one address.
+    fn configure(
+        &self,
+        session: &mut Session,
+        deadline: Deadline,
+        between: &mut Between<'_>,
+    ) -> Result<Set, DeviceError> {
+        let mut set = Set::default();
+        for configured in self.settings.iter().flatten() {
+            if configured.may_cut_off() {
+                set.left_out.push(configured.name());
+                continue;
+            }
+            match session.configure(configured, deadline) {
+                Ok(()) => set.well += 1,
+                Err(error) if error.keeps_session() => set.failed.push(json!({
+                    "name": configured.name(), "code": error.code(), "detail": error.to_string(),
+                })),
+                Err(error) => return Err(error),
+            }
+            between.pause(session)?;
+        }
+        Ok(set)
     }
 
     /// Why this backup is not for this device.
@@ -150,7 +199,7 @@ impl Work {
         Ok(None)
     }
 
-    fn told(&self, report: Report, ticket: &Ticket) -> Result<Ending, DeviceError> {
+    fn told(&self, report: Report, set: &Set, ticket: &Ticket) -> Result<Ending, DeviceError> {
         let Report { rows, broke } = report;
         let mut told: Vec<Value> = Vec::with_capacity(self.people.len());
         let mut failed = 0;
@@ -165,20 +214,32 @@ impl Work {
             });
         }
         let total = self.people.len();
-        let result = json!({ "dry_run": false, "people": total, "failed": failed, "rows": told });
+        let settings = self
+            .settings
+            .as_ref()
+            .map(|_| json!({ "as_wanted": set.well, "failed": set.failed, "left_out": set.left_out }));
+        let result = json!({
+            "dry_run": false, "people": total, "failed": failed, "rows": told, "settings": settings,
+        });
         if let Some(error) = broke {
             let detail = format!(
                 "The session with the device broke: {error}. Ask for the same once more: what is done is not done again."
             );
             let problem = Problem::new(502, error.code(), detail).to_json();
-            ticket.end(Ending::failed(problem).with_result(result));
-            return Err(error);
+            let ending = match error.fault {
+                Fault::Stopped if ticket.is_cancelled() => Ending::cancelled(Some(result)),
+                _ => Ending::failed(problem).with_result(result),
+            };
+            ticket.end(ending);
+            return Err(told_already(error));
         }
-        if failed == 0 {
+        if failed == 0 && set.failed.is_empty() {
             return Ok(Ending::done(result));
         }
-        let detail =
-            format!("{failed} of {total} people are not as in the backup; the result has a row for each.");
+        let detail = format!(
+            "{failed} of {total} people and {} settings are not as in the backup; the result says which.",
+            set.failed.len()
+        );
         Ok(Ending::failed(Problem::new(502, "rows_failed", detail).to_json()).with_result(result))
     }
 }

@@ -5,6 +5,7 @@ use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::secret::Secret;
+use crate::device::configuration::Configured;
 use crate::device::{DeviceError, Session};
 use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
@@ -19,8 +20,17 @@ pub(super) struct Taken {
     content: Content,
 }
 
+/// What is to be in it besides people.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct With {
+    /// Fingerprints.
+    pub(super) templates: bool,
+    /// What the device was set to.
+    pub(super) settings: bool,
+}
+
 /// How many parts it has, for whoever watches.
-pub(super) const PARTS: u64 = 3;
+pub(super) const PARTS: u64 = 4;
 
 impl Taken {
     /// Seals and keeps it.
@@ -40,14 +50,14 @@ impl Taken {
 /// [`DeviceError`]: half a backup is none.
 pub(super) fn take(
     session: &mut Session,
-    with_templates: bool,
+    with: With,
     deadline: Deadline,
     between: &mut Between<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Taken, DeviceError> {
     let info = session.info(deadline)?;
     progress(1);
-    let prints = match with_templates {
+    let prints = match with.templates {
         false => None,
         true => {
             let table = session.templates_in_pieces(&mut |session| between.pause(session), deadline)?;
@@ -65,6 +75,11 @@ pub(super) fn take(
     let users = session.users(deadline)?;
     let stride = users.layout().map_or(UserLayout::FULL.stride(), UserLayout::stride);
     let records: Vec<u8> = users.raw().flat_map(|record| record.bytes().expose().clone()).collect();
+    progress(3);
+    let settings = match with.settings {
+        false => None,
+        true => Some(session.configuration(&mut |session| between.pause(session), deadline)?),
+    };
     progress(PARTS);
     let label = Label {
         made_at: 0,
@@ -75,8 +90,11 @@ pub(super) fn take(
         fingerprint_version: info.fingerprint_version,
         users: users.raw().count(),
         templates: prints.as_ref().map(Vec::len),
+        settings: settings.as_ref().map(Vec::len),
     };
     let stride = u16::try_from(stride).unwrap_or(u16::MAX);
-    let content = Content { stride, records: Secret::new(records), prints: prints.unwrap_or_default() };
+    let settings = settings.unwrap_or_default().iter().map(Configured::emit).collect();
+    let prints = prints.unwrap_or_default();
+    let content = Content { stride, records: Secret::new(records), prints, settings };
     Ok(Taken { label, content })
 }

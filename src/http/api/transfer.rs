@@ -24,6 +24,8 @@ struct Wanted {
     templates: bool,
     #[serde(default)]
     remove_here: bool,
+    #[serde(default)]
+    lose_templates: bool,
 }
 
 /// `POST /devices/{id}/users/{user_id}/transfer`
@@ -31,7 +33,7 @@ pub fn transfer(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let from = call.device()?.id.clone();
     let user_id = who(call)?;
-    let Wanted { to, templates, remove_here } = call.body()?;
+    let Wanted { to, templates, remove_here, lose_templates } = call.body()?;
     let to = named(&call.gateway, &to)?;
     if to.contains(&from) {
         let detail = "The person is on this device already.";
@@ -49,6 +51,7 @@ pub fn transfer(call: &mut Call) -> Handled {
         fingerprints: templates,
         to: to.into_iter().map(|id| (id.clone(), settings.encoding(&id))).collect(),
         remove: remove_here,
+        lose_fingerprints: lose_templates,
         from,
     };
     let deadline = call.deadline_or(call.gateway.max_timeout)?;
@@ -68,13 +71,19 @@ fn ending(ticket: &Ticket, from: &DeviceId, moved: Moved, remove_here: bool) -> 
         Moved::Unknown => {
             return Ending::failed(of_user(&UserError::Unknown).to_json()).before_it_began();
         }
+        Moved::WouldLose => {
+            let detail = "The person has fingerprints here that would be gone; say templates to bring them along, or \
+                          lose_templates if that is meant.";
+            let problem = Problem::new(409, "templates_would_go", detail);
+            return Ending::failed(problem.to_json()).before_it_began();
+        }
         Moved::NotRead(refusal) => {
             return Ending::failed(Problem::of_refusal(&refusal, from).to_json()).before_it_began();
         }
         Moved::Brought { fingerprints, told, removed } => (fingerprints, told, removed),
     };
     let shown = |trouble: &Trouble| json!({ "code": trouble.code, "detail": trouble.detail });
-    let devices: Vec<Value> = told.iter().map(|told| device(Aim::Apply, told, 1)).collect();
+    let devices: Vec<Value> = told.iter().map(|told| device(Aim::Apply, told)).collect();
     let failed = devices.iter().filter(|device| device["state"] != "as_wanted").count();
     let result = json!({
         "templates": fingerprints,

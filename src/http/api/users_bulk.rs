@@ -10,7 +10,7 @@ use super::user_input::{Person, user_id};
 use super::user_view::written;
 use crate::base::deadline::Deadline;
 use crate::device::users::{Mode, Progress, Report, UserChange, UserError, Written};
-use crate::device::{DeviceError, Session};
+use crate::device::{DeviceError, Fault, Reached, Session};
 use crate::http::call::{Call, Handled};
 use crate::http::problem::Problem;
 use crate::operations::{Ending, Ticket};
@@ -133,8 +133,7 @@ impl Work {
             }
             let before = told.rows.len() as u64;
             let mut progress = |now: Progress| ticket.progress(before + now.done as u64, total);
-            let report =
-                session.delete_users(ids, &mut |session| between.pause(session), &mut progress, deadline);
+            let report = session.delete_users(ids, &mut pause(between, ticket), &mut progress, deadline);
             let ids: Vec<_> = ids.iter().map(|id| id.to_text()).collect();
             told.take(&ids, report, ticket, total)?;
         }
@@ -144,9 +143,9 @@ impl Work {
             }
             let before = told.rows.len() as u64;
             let mut progress = |now: Progress| ticket.progress(before + now.done as u64, total);
-            let pause = &mut |session: &mut Session| between.pause(session);
             let (mode, encoding) = (self.mode, self.encoding);
-            let report = session.write_users(changes, mode, encoding, pause, &mut progress, deadline);
+            let mut pause = pause(between, ticket);
+            let report = session.write_users(changes, mode, encoding, &mut pause, &mut progress, deadline);
             let ids: Vec<_> = changes.iter().map(|change| change.user_id.to_text()).collect();
             told.take(&ids, report, ticket, total)?;
         }
@@ -175,6 +174,10 @@ impl Told {
             self.rows.push(shown(id, row));
         }
         let Some(error) = broke else { return Ok(()) };
+        if matches!(error.fault, Fault::Stopped) && ticket.is_cancelled() {
+            ticket.end(Ending::cancelled(Some(std::mem::take(self).result(total))));
+            return Err(error);
+        }
         let detail = format!(
             "The session with the device broke: {error}. Ask for the same once more: what is done is not done again."
         );
@@ -183,7 +186,7 @@ impl Told {
             self.rows.iter().any(|row| row.get("code").and_then(Value::as_str) == Some("outcome_unknown"));
         let ending = if unknown { Ending::unknown(problem) } else { Ending::failed(problem) };
         ticket.end(ending.with_result(std::mem::take(self).result(total)));
-        Err(error)
+        Err(told_already(error))
     }
 
     /// How it ends when the session lasted.
@@ -210,6 +213,19 @@ impl Told {
             "rows": self.rows,
         })
     }
+}
+
+/// Between two people: others are served, and it may be the end.
+pub(super) fn pause<'b>(
+    between: &'b mut Between<'_>,
+    ticket: &'b Ticket,
+) -> impl FnMut(&mut Session) -> Result<(), DeviceError> + 'b {
+    move |session| between.pause_unless(session, ticket.is_cancelled())
+}
+
+/// The error of a job whose caller was told how it ended: it must not be made again.
+pub(super) fn told_already(error: DeviceError) -> DeviceError {
+    DeviceError { reached: Reached::Yes, ..error }
 }
 
 /// One row: what was done, or the code of what is wrong.

@@ -15,7 +15,10 @@ pub(super) fn describe(doc: &mut Document) {
     );
     doc.schema(
         "BackupWanted",
-        input([("templates?", truth(), "also fingerprints; needs the scope biometric")]),
+        input([
+            ("templates?", truth(), "also fingerprints; needs the scope biometric"),
+            ("settings?", truth(), "also options, groups, time zones and unlock combinations"),
+        ]),
     );
     doc.schema(
         "Backup",
@@ -30,6 +33,7 @@ pub(super) fn describe(doc: &mut Document) {
             ("fingerprint_version", or_null(text()), "of the templates"),
             ("users", count(), "people in it"),
             ("templates", or_null(count()), "fingerprints in it; `null` if they were left out"),
+            ("settings", or_null(count()), "settings in it; `null` if they were left out"),
         ]),
     );
     doc.schema(
@@ -42,6 +46,11 @@ pub(super) fn describe(doc: &mut Document) {
             ("backup", text(), "its `id`"),
             ("dry_run?", with(truth(), "default", true), "only say what it would be; `false` writes"),
             ("templates?", truth(), "also fingerprints; needs the scope biometric"),
+            (
+                "settings?",
+                truth(),
+                "also options, groups, time zones and unlock combinations; never its address",
+            ),
             ("allow_other_device?", truth(), "onto another device than the backup is of"),
         ]),
     );
@@ -49,6 +58,7 @@ pub(super) fn describe(doc: &mut Document) {
         "id": "1-1794000000000", "bytes": 4711, "made_at": "2026-11-23T18:16:13.331Z", "device_id": "1",
         "serial_number": "SIM0000000001", "device_name": "K40", "firmware_version": "Ver 6.60 (build39)",
         "fingerprint_version": "10", "users": 50, "templates": null,
+        "settings": null,
     });
     let seconds = "the deadline, in seconds; 120 if it is left out";
     let biometric = &[(403, "biometrics_off")];

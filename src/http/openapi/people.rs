@@ -46,6 +46,11 @@ pub(super) fn describe(doc: &mut Document) {
     let about = || {
         vec![
             ("device_id", text(), ""),
+            (
+                "serial_number",
+                or_null(text()),
+                "of the device that the list was brought to first; another one at its address does not get it",
+            ),
             ("list", count(), "devices with the same list have the same number"),
             ("put_at", moment(), ""),
             ("token", text(), "the name of the token with which it was sent"),
@@ -77,7 +82,7 @@ pub(super) fn describe(doc: &mut Document) {
 
     let shown = || {
         json!({
-            "device_id": "1", "list": 1, "put_at": "2026-11-25T04:57:35.391Z", "token": "main", "people": 1,
+            "device_id": "1", "serial_number": "SIM0000000001", "list": 1, "put_at": "2026-11-25T04:57:35.391Z", "token": "main", "people": 1,
             "remove_at_most": 0, "remove_administrators": false,
             "last": {
                 "at": "2026-11-25T04:57:36.402Z", "operation_id": 7, "state": "as_wanted", "missing": 0,
@@ -95,6 +100,11 @@ pub(super) fn describe(doc: &mut Document) {
                 "also fingerprints; needs the scope biometric, and `biometrics` on all devices",
             ),
             ("remove_here?", truth(), "delete the person here, once they are on all of the others"),
+            (
+                "lose_templates?",
+                truth(),
+                "also if fingerprints of theirs go with them that were not brought along",
+            ),
         ]),
     );
     doc.post("/api/v1/devices/{id}/users/{user_id}/transfer", "transferUser", "Bring a person to other devices")

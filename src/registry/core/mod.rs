@@ -64,6 +64,13 @@ pub enum Effect<S, J> {
         /// Why.
         refusal: Refusal,
     },
+    /// No attempt to connect follows, though somebody may wait for one: something else was asked for since.
+    NotDialled {
+        /// Of which device.
+        id: DeviceId,
+        /// Why.
+        refusal: Refusal,
+    },
     /// A worker has something to do.
     Wake,
     /// A device was disconnected as asked for.

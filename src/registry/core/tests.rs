@@ -282,6 +282,30 @@ fn a_device_that_is_being_lent_cannot_be_disconnected_connected_or_tested_in_bet
 }
 
 #[test]
+fn whoever_waits_for_an_attempt_is_told_when_something_else_was_asked_for_since() {
+    for (name, then, code) in [
+        ("parked", Then::Park, "device_disconnected"),
+        ("lent", Then::Lend { by: "x".into(), until: Rig::with(&[]).now + SECOND * 600 }, "device_lent"),
+    ] {
+        let mut rig = Rig::with(&[device("a")]);
+        rig.connect_all();
+        rig.submit("a", 1, 100);
+        rig.take();
+        rig.disconnect("a", Then::Redial).unwrap();
+        rig.disconnect("a", then).unwrap();
+        rig.serve_all();
+        rig.said_goodbye("a");
+        assert!(rig.dials.is_empty(), "{name}");
+        assert_eq!(rig.not_dialled, [("a".to_owned(), code)], "{name}");
+    }
+    let mut rig = Rig::with(&[device("a")]);
+    rig.connect_all();
+    rig.disconnect("a", Then::Redial).unwrap();
+    rig.said_goodbye("a");
+    assert_eq!((rig.dials.as_slice(), rig.not_dialled.len()), (&["a".to_owned()][..], 0));
+}
+
+#[test]
 fn disconnecting_parks_the_device_until_the_next_call() {
     let mut rig = Rig::with(&[device("a")]);
     rig.connect_all();

@@ -91,8 +91,10 @@ impl<S, J> Core<S, J> {
         if asked.is_some() {
             self.effects.push(Effect::Closed { id: id.clone() });
         }
+        let asked_for = asked.is_some();
         match asked {
             Some(Then::Remove) => {
+                self.effects.push(Effect::NotDialled { id: id.clone(), refusal: Refusal::Unknown });
                 let slot = self.slots.remove(id);
                 slot.map(|slot| self.keys.remove(&slot.key));
                 return self.disarm(id);
@@ -120,6 +122,11 @@ impl<S, J> Core<S, J> {
                     self.dial(id, now);
                 }
             }
+        }
+        let idle = self.slots.get(id).filter(|slot| !matches!(slot.state(), State::Connecting));
+        if let (true, Some(slot)) = (asked_for, idle) {
+            let refusal = slot.barred(now).unwrap_or(Refusal::Disconnected);
+            self.effects.push(Effect::NotDialled { id: id.clone(), refusal });
         }
         self.arm(id);
     }

@@ -11,6 +11,8 @@ pub struct Content {
     pub records: Secret<Vec<u8>>,
     /// Fingerprint templates.
     pub prints: Vec<Print>,
+    /// What the device was set to: a number for the kind of each, and its bytes.
+    pub settings: Vec<(u8, Vec<u8>)>,
 }
 
 /// One finger of one person.
@@ -33,7 +35,8 @@ pub struct ContentError;
 
 impl Content {
     /// The content as bytes: stride, number of records, records, number of templates; and of each template its index,
-    /// finger, validity, length and bytes. Numbers are little-endian.
+    /// finger, validity, length and bytes; then the number of settings, and of each its kind, length and bytes. Numbers
+    /// are little-endian.
     #[must_use]
     pub fn emit(&self) -> Secret<Vec<u8>> {
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
@@ -46,6 +49,12 @@ impl Content {
             out.extend([*finger, *validity]);
             out.extend(count(bytes.expose().len()));
             out.extend_from_slice(bytes.expose());
+        }
+        out.extend(count(self.settings.len()));
+        for (kind, bytes) in &self.settings {
+            out.push(*kind);
+            out.extend(count(bytes.len()));
+            out.extend_from_slice(bytes);
         }
         Secret::new(out)
     }
@@ -73,9 +82,17 @@ impl Content {
             prints.push(Print { uid, finger: *finger, validity: *validity, bytes });
             rest = after;
         }
-        rest.is_empty()
-            .then(|| Self { stride, records: Secret::new(records.to_vec()), prints })
-            .ok_or(ContentError)
+        let (count, after) = number::<4>(rest)?;
+        rest = after;
+        let mut settings = Vec::new();
+        for _ in 0..count {
+            let (kind, after) = rest.split_first().ok_or(ContentError)?;
+            let (bytes, after) = piece(after)?;
+            settings.push((*kind, bytes.to_vec()));
+            rest = after;
+        }
+        let records = Secret::new(records.to_vec());
+        rest.is_empty().then_some(Self { stride, records, prints, settings }).ok_or(ContentError)
     }
 }
 
@@ -105,10 +122,13 @@ mod tests {
             let length = usize::from(stride) * count;
             (Just(stride), proptest::collection::vec(any::<u8>(), length))
         });
-        (records, proptest::collection::vec(print, 0..8)).prop_map(|((stride, records), prints)| Content {
+        let setting = (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..30));
+        let parts = (proptest::collection::vec(print, 0..8), proptest::collection::vec(setting, 0..5));
+        (records, parts).prop_map(|((stride, records), (prints, settings))| Content {
             stride,
             records: Secret::new(records),
             prints,
+            settings,
         })
     }
 

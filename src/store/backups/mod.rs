@@ -39,6 +39,9 @@ pub struct Label {
     pub users: usize,
     /// Fingerprint templates in it; `None` if they were left out.
     pub templates: Option<usize>,
+    /// Settings of the device in it; `None` if they were left out.
+    #[serde(default)]
+    pub settings: Option<usize>,
 }
 
 /// A backup that there is.
@@ -222,6 +225,7 @@ mod tests {
             fingerprint_version: Some("10".into()),
             users: 0,
             templates: None,
+            settings: None,
         }
     }
 
@@ -235,6 +239,7 @@ mod tests {
             stride: 72,
             records: crate::base::secret::Secret::new(vec![1; 72]),
             prints: Vec::new(),
+            settings: Vec::new(),
         };
         let first = backups.create(&label(1), &content).unwrap();
         let second = backups.create(&label(2), &content).unwrap();

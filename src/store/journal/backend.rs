@@ -5,7 +5,8 @@ use super::cursor::{Cursor, Gap};
 use super::delivery::{Attempt, NewWebhook, Webhook, WebhookPatch};
 use super::placing::{LivePlaced, LiveRecord, LogBatch, LogOutcome};
 use super::quarantine::{Quarantined, Strange};
-use super::query::{Page, PageQuery};
+use super::query::{Filter, Page, PageQuery, Survey};
+use super::row::Row;
 use crate::base::ids::DeviceId;
 use crate::store::error::StoreError;
 use crate::wire::clock_word::ClockWord;
@@ -35,6 +36,19 @@ pub trait Backend: Send {
 
     /// One page of rows.
     fn page(&mut self, query: &PageQuery) -> Result<Page, StoreError>;
+
+    /// The lowest sequence number of a row that is there; `None` when there is none.
+    fn first(&mut self) -> Result<Option<u64>, StoreError>;
+
+    /// The numbers of at most so many rows below this number, the highest first.
+    fn below(&mut self, before: u64, limit: u32) -> Result<Vec<u64>, StoreError>;
+
+    /// The rows with these numbers, which are few and in order; those that are not there are left out.
+    fn rows(&mut self, numbers: &[u64]) -> Result<Vec<Row>, StoreError>;
+
+    /// How many rows the filter takes, which is the first of them behind `after`, and all their numbers: read off
+    /// an index, of which a bounded number of entries is gone through.
+    fn survey(&mut self, filter: &Filter, after: u64) -> Result<Survey, StoreError>;
 
     /// How many rows of this terminal were met by this pass: what of the device's log is in the journal.
     fn met_by(&mut self, serial_number: &str, pass: u64) -> Result<u64, StoreError>;

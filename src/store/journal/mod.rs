@@ -15,6 +15,7 @@ pub mod feed;
 mod handle;
 pub mod json;
 mod lane;
+pub mod listing;
 pub mod placing;
 mod plan;
 mod postgres;
@@ -24,6 +25,7 @@ pub mod query;
 mod retrial;
 pub mod row;
 mod sqlite;
+mod way;
 
 pub use cursor::{Cursor, Gap, GapReason};
 pub use handle::{Journal, JournalSettings};

@@ -13,6 +13,8 @@ pub struct Filter {
     pub devices: Vec<DeviceId>,
     /// Only of these people, by user id; empty for all.
     pub users: Vec<UserId>,
+    /// Only of these terminals, by serial number, under whatever device they came; empty for all.
+    pub serial_numbers: Vec<String>,
     /// Only at or after this.
     pub from: Option<Bound>,
     /// Only before this.
@@ -51,6 +53,21 @@ pub struct Page {
     pub more: bool,
 }
 
+/// What an index tells about the rows that a filter takes, without the rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// How many there are; `None` when there are so many that they were not all met.
+    pub count: Option<u64>,
+    /// The lowest number above the one that was asked for, if all were met and there is one.
+    pub first: Option<u64>,
+    /// The numbers of all of them in order, if all were met and they are not too many.
+    pub numbers: Option<Vec<u64>>,
+}
+
+/// How many entries of an index a survey goes through that holds all that the filter compares.
+pub(super) const WALK: usize = 1_000_000;
+/// How many numbers a survey gives.
+pub(super) const NUMBERS: usize = 100_000;
 /// How many rows one search looks at before it answers with what it has.
 pub(super) const LOOK: usize = 100_000;
 /// A span of time with at most so many rows is searched by time, a longer one by sequence number.
@@ -91,6 +108,7 @@ impl Filter {
         };
         (self.devices.is_empty() || self.devices.contains(&row.device_id))
             && (self.users.is_empty() || row.record.user_id.is_some_and(|user| self.users.contains(&user)))
+            && (self.serial_numbers.is_empty() || self.serial_numbers.contains(&row.serial_number))
             && self.from.as_ref().is_none_or(|from| at(from).is_some_and(std::cmp::Ordering::is_ge))
             && self.to.as_ref().is_none_or(|to| at(to).is_some_and(std::cmp::Ordering::is_lt))
     }

@@ -40,6 +40,8 @@ pub struct PeopleList {
     pub remove_at_most: u32,
     /// Also those who may do more than others.
     pub remove_administrators: bool,
+    /// The serial number of the device that the list was brought to first.
+    pub serial_number: Option<String>,
     /// What was found when the device was looked at last, if it was.
     pub standing: Option<Standing>,
 }
@@ -139,7 +141,8 @@ impl Book {
         found.optional().map_err(failed)
     }
 
-    /// Notes how a device stands to a list, if that list still counts for it.
+    /// Notes how a device stands to a list, if that list still counts for it, and which device it is, if that was not
+    /// known yet.
     ///
     /// # Errors
     /// Whatever the file says.
@@ -147,13 +150,14 @@ impl Book {
         &mut self,
         device_id: &str,
         list_id: u64,
+        serial_number: Option<&str>,
         standing: &Standing,
     ) -> Result<(), StoreError> {
         let Standing { looked_at, operation_id, state, missing, different, extra, failed: wrong, problem } =
             standing;
         let sql =
             "update people_device set looked_at = ?, operation_id = ?, state = ?, missing = ?, different = ?,
-                   extra = ?, failed = ?, problem = ? where device_id = ? and list_id = ?";
+                   extra = ?, failed = ?, problem = ?, serial_number = coalesce(serial_number, ?) where device_id = ? and list_id = ?";
         let values = params![
             looked_at,
             operation_id,
@@ -163,6 +167,7 @@ impl Book {
             extra,
             wrong,
             problem,
+            serial_number,
             device_id,
             list_id
         ];
@@ -190,7 +195,7 @@ const UNUSED: &str = "delete from people_list where id not in (select list_id fr
 
 const COLUMNS: &str = "d.device_id, d.list_id, l.put_at, l.token, l.people, l.remove_at_most,
     l.remove_administrators, d.looked_at, d.operation_id, d.state, d.missing, d.different, d.extra, d.failed,
-    d.problem";
+    d.problem, d.serial_number";
 
 const JOIN: &str = "from people_device d join people_list l on l.id = d.list_id";
 
@@ -219,6 +224,7 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<PeopleList> {
         people: row.get("people")?,
         remove_at_most: row.get("remove_at_most")?,
         remove_administrators: row.get("remove_administrators")?,
+        serial_number: row.get("serial_number")?,
         standing,
     })
 }
@@ -278,10 +284,12 @@ mod tests {
             failed: 4,
             problem: Some("device_unreachable".into()),
         };
-        book.set_standing("a", first, &standing).unwrap();
-        assert_eq!(book.people_list("a").unwrap().unwrap().0.standing, Some(standing.clone()));
+        book.set_standing("a", first, Some("X1"), &standing).unwrap();
+        book.set_standing("a", first, Some("X2"), &standing).unwrap();
+        let row = book.people_list("a").unwrap().unwrap().0;
+        assert_eq!((row.standing, row.serial_number.as_deref()), (Some(standing.clone()), Some("X1")));
         book.put_people(&list(6), &ids(&["a"])).unwrap();
-        book.set_standing("a", first, &standing).unwrap();
+        book.set_standing("a", first, None, &standing).unwrap();
         assert_eq!(book.people_list("a").unwrap().unwrap().0.standing, None, "of another list");
     }
 }

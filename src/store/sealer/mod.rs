@@ -6,7 +6,10 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::base::lock::lock;
 use crate::base::secret::Secret;
 
 pub use form::Sealed;
@@ -16,6 +19,8 @@ use form::{Key, NONCE};
 #[derive(Debug)]
 pub struct Sealer {
     key_file: PathBuf,
+    /// guards: the making of the key, of which there must be one
+    making: Mutex<()>,
 }
 
 /// Why something cannot be sealed or opened.
@@ -36,7 +41,7 @@ impl Sealer {
     /// With the key in this file, which is made when it is needed first.
     #[must_use]
     pub const fn new(key_file: PathBuf) -> Self {
-        Self { key_file }
+        Self { key_file, making: Mutex::new(()) }
     }
 
     /// Seals some content under a label that anybody can read, and nobody can change.
@@ -68,18 +73,37 @@ impl Sealer {
 
     /// The key, made if there is none.
     fn key(&self) -> Result<Key, SealError> {
-        let no_key = || SealError::NoKey(self.key_file.clone());
+        let _alone = lock(&self.making);
         match fs::read_to_string(&self.key_file) {
-            Ok(text) => return Key::parse(&text).ok_or_else(no_key),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_key()?,
             Err(error) => return Err(error.into()),
+            Ok(_) => {}
         }
+        // Whoever made it, what is in the file counts.
+        let text = fs::read_to_string(&self.key_file)?;
+        Key::parse(&text).ok_or_else(|| SealError::NoKey(self.key_file.clone()))
+    }
+
+    /// Makes a key, and never in the place of another: what was sealed with that would open no more.
+    fn make_key(&self) -> Result<(), SealError> {
         let mut bytes = [0; 32];
         random(&mut bytes)?;
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        write_whole(&self.key_file, format!("{text}\n").as_bytes())?;
-        log::info!("a key for backups was made and is in {}: keep a copy elsewhere", self.key_file.display());
-        Key::parse(&text).ok_or_else(no_key)
+        let mut own = [0; 8];
+        random(&mut own)?;
+        let new = self.key_file.with_extension(format!("made-{:016x}", u64::from_le_bytes(own)));
+        write_whole(&new, format!("{text}\n").as_bytes())?;
+        let linked = fs::hard_link(&new, &self.key_file);
+        let _ = fs::remove_file(&new);
+        match linked {
+            Ok(()) => log::info!(
+                "a key for backups was made and is in {}: keep a copy elsewhere",
+                self.key_file.display()
+            ),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 }
 
@@ -92,7 +116,9 @@ fn random(into: &mut [u8]) -> io::Result<()> {
 /// # Errors
 /// Whatever the file system says.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension(format!("new-{}", std::process::id()));
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let unfinished = path.with_extension(format!("new-{}-{number}", std::process::id()));
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
@@ -102,4 +128,29 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return Err(error);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_begin_at_once_there_is_one_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let key_file = directory.path().join("backup.key");
+        let sealers: Vec<_> = (0..2).map(|_| Sealer::new(key_file.clone())).collect();
+        let sealed: Vec<Vec<u8>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16)
+                .map(|at| {
+                    let sealer = &sealers[at % 2];
+                    scope.spawn(move || sealer.seal(b"who", &Secret::new(vec![7; 9])).unwrap())
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for file in &sealed {
+            assert_eq!(sealers[0].open(file).unwrap().1.expose(), &vec![7; 9]);
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left");
+    }
 }

@@ -36,6 +36,7 @@ pub(super) fn filter(call: &Call) -> Result<Filter, Problem> {
         )?,
         from: bound(call, "from", Edge::From)?,
         to: bound(call, "to", Edge::To)?,
+        ..Filter::default()
     })
 }
 

@@ -237,7 +237,8 @@ impl World {
                     assert!(!late || ticket.deadline.passed(self.now), "told too early that it is late");
                     self.answered(ticket.job);
                 }
-                Effect::Wake | Effect::Closed { .. } | Effect::Changed { .. } => {}
+                Effect::Wake | Effect::NotDialled { .. } | Effect::Closed { .. } | Effect::Changed { .. } => {
+                }
             }
         }
     }

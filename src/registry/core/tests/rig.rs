@@ -53,6 +53,7 @@ pub(super) struct Rig {
     pub(super) answers: Vec<(u32, &'static str)>,
     pub(super) served: Vec<u32>,
     pub(super) closed: Vec<String>,
+    pub(super) not_dialled: Vec<(String, &'static str)>,
     pub(super) busy: Vec<Assignment<Fake, u32>>,
     keep_alives: Vec<(DeviceId, Fake)>,
     overheard: Vec<(DeviceId, Fake)>,
@@ -73,6 +74,7 @@ impl Rig {
             answers: Vec::new(),
             served: Vec::new(),
             closed: Vec::new(),
+            not_dialled: Vec::new(),
             busy: Vec::new(),
             keep_alives: Vec::new(),
             overheard: Vec::new(),
@@ -300,6 +302,7 @@ impl Rig {
                 Effect::Overhear { id, session } => self.overheard.push((id, session)),
                 Effect::Farewell { id, session } => self.farewells.push((id, session)),
                 Effect::Answer { ticket, refusal } => self.answers.push((ticket.job, refusal.code())),
+                Effect::NotDialled { id, refusal } => self.not_dialled.push((id.to_string(), refusal.code())),
                 Effect::Wake => {}
                 Effect::Closed { id } => self.closed.push(id.to_string()),
                 Effect::Changed { id, up } => self.changed.push((id, up)),

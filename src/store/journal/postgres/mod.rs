@@ -9,6 +9,7 @@ mod placing;
 mod purge;
 mod reading;
 mod settings;
+mod survey;
 mod terminal;
 mod webhooks;
 
@@ -23,7 +24,8 @@ use super::handle::Opened;
 use super::placing::{LivePlaced, LiveRecord, LogBatch, LogOutcome};
 use super::purge::Round;
 use super::quarantine::{Quarantined, Strange};
-use super::query::{Page, PageQuery};
+use super::query::{Filter, Page, PageQuery, Survey};
+use super::row::Row;
 use crate::base::ids::DeviceId;
 use crate::base::secret::Secret;
 use crate::store::error::StoreError;
@@ -121,6 +123,22 @@ impl Backend for Postgres {
 
     fn page(&mut self, query: &PageQuery) -> Result<Page, StoreError> {
         self.look(|transaction| reading::page(transaction, query))
+    }
+
+    fn first(&mut self) -> Result<Option<u64>, StoreError> {
+        self.look(reading::first)
+    }
+
+    fn below(&mut self, before: u64, limit: u32) -> Result<Vec<u64>, StoreError> {
+        self.look(|transaction| reading::below(transaction, before, limit))
+    }
+
+    fn rows(&mut self, numbers: &[u64]) -> Result<Vec<Row>, StoreError> {
+        self.look(|transaction| reading::rows_of(transaction, numbers))
+    }
+
+    fn survey(&mut self, filter: &Filter, after: u64) -> Result<Survey, StoreError> {
+        self.look(|transaction| survey::survey(transaction, filter, after))
     }
 
     fn met_by(&mut self, serial_number: &str, pass: u64) -> Result<u64, StoreError> {

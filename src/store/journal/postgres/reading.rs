@@ -21,6 +21,32 @@ pub(super) fn head(client: &mut impl GenericClient) -> Result<u64, StoreError> {
     number("last_seq", last)
 }
 
+pub(super) fn first(transaction: &mut Transaction<'_>) -> Result<Option<u64>, StoreError> {
+    let first: Option<i64> = transaction
+        .query_one("select min(seq) from zkgate.punch", &[])
+        .and_then(|row| row.try_get(0))
+        .map_err(failed)?;
+    first.map(|first| number("seq", first)).transpose()
+}
+
+pub(super) fn below(
+    transaction: &mut Transaction<'_>,
+    before: u64,
+    limit: u32,
+) -> Result<Vec<u64>, StoreError> {
+    let (before, limit) = (signed(before), i64::from(limit));
+    let rows = transaction
+        .query("select seq from zkgate.punch where seq < $1 order by seq desc limit $2", &[&before, &limit])
+        .map_err(failed)?;
+    rows.iter().map(|row| number("seq", row.try_get(0).map_err(failed)?)).collect()
+}
+
+pub(super) fn rows_of(transaction: &mut Transaction<'_>, numbers: &[u64]) -> Result<Vec<Row>, StoreError> {
+    let query = PageQuery { after: 0, limit: u32::MAX, filter: Filter::default() };
+    let seqs = numbers.iter().map(|seq| signed(*seq)).collect();
+    Ok(Search::of(&query).rows(transaction, &Way::These(seqs), i64::MAX, query.limit)?.rows)
+}
+
 pub(super) fn met_by(
     client: &mut impl GenericClient,
     serial_number: &str,
@@ -75,21 +101,22 @@ enum Way<'q> {
 }
 
 /// The values that rows are compared with, in a form that a statement takes.
-struct Search<'q> {
+pub(super) struct Search<'q> {
     filter: &'q Filter,
     after: i64,
-    devices: Vec<&'q str>,
-    users: Vec<&'q str>,
+    pub(super) devices: Vec<&'q str>,
+    pub(super) users: Vec<&'q str>,
+    pub(super) serial_numbers: Vec<&'q str>,
     from: i64,
     to: i64,
 }
 
 /// Parameters and their places.
 #[derive(Default)]
-struct Parameters<'p>(Vec<&'p (dyn ToSql + Sync)>);
+pub(super) struct Parameters<'p>(pub(super) Vec<&'p (dyn ToSql + Sync)>);
 
 impl<'p> Parameters<'p> {
-    fn add(&mut self, value: &'p (dyn ToSql + Sync)) -> String {
+    pub(super) fn add(&mut self, value: &'p (dyn ToSql + Sync)) -> String {
         self.0.push(value);
         format!("${}", self.0.len())
     }
@@ -97,7 +124,10 @@ impl<'p> Parameters<'p> {
 
 impl<'q> Search<'q> {
     fn of(query: &'q PageQuery) -> Self {
-        let filter = &query.filter;
+        Self::new(&query.filter, query.after)
+    }
+
+    pub(super) fn new(filter: &'q Filter, after: u64) -> Self {
         let distinct = |mut texts: Vec<&'q str>| {
             texts.sort_unstable();
             texts.dedup();
@@ -110,9 +140,10 @@ impl<'q> Search<'q> {
         };
         Self {
             filter,
-            after: signed(query.after),
+            after: signed(after),
             devices: distinct(filter.devices.iter().map(DeviceId::as_str).collect()),
             users: distinct(filter.users.iter().filter_map(|user| user_id_text(Some(user))).collect()),
+            serial_numbers: distinct(filter.serial_numbers.iter().map(String::as_str).collect()),
             from: bound(filter.from),
             to: bound(filter.to),
         }
@@ -229,6 +260,11 @@ impl<'q> Search<'q> {
         Ok(Found { rows, cut })
     }
 
+    /// All of the filter.
+    pub(super) fn taken<'p>(&'p self, values: &mut Parameters<'p>) -> String {
+        self.conditions(&Way::All, values)
+    }
+
     /// What of the filter is left to compare along this way; empty when nothing is.
     fn conditions<'p>(&'p self, way: &Way<'_>, values: &mut Parameters<'p>) -> String {
         let mut text = String::new();
@@ -237,6 +273,9 @@ impl<'q> Search<'q> {
         }
         if !self.filter.users.is_empty() && !matches!(way, Way::Users(_)) {
             text += &format!(" and p.user_id = any({}::text[])", values.add(&self.users));
+        }
+        if !self.serial_numbers.is_empty() {
+            text += &format!(" and p.terminal in {}", self.terminals(values));
         }
         for (bound, value, sign) in [(self.filter.from, &self.from, ">="), (self.filter.to, &self.to, "<")] {
             let column = match bound {
@@ -247,6 +286,14 @@ impl<'q> Search<'q> {
             text += &format!(" and p.{column} {sign} {}", values.add(value));
         }
         text
+    }
+}
+
+impl Search<'_> {
+    /// The terminals with the serial numbers that are chosen.
+    pub(super) fn terminals<'p>(&'p self, values: &mut Parameters<'p>) -> String {
+        let chosen = values.add(&self.serial_numbers);
+        format!("(select id from zkgate.terminal where serial_number = any({chosen}::text[]))")
     }
 }
 

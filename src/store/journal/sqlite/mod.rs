@@ -5,6 +5,7 @@ mod placing;
 mod purge;
 mod reading;
 mod settings;
+mod survey;
 mod terminal;
 mod webhooks;
 
@@ -19,7 +20,8 @@ use super::handle::Opened;
 use super::placing::{LivePlaced, LiveRecord, LogBatch, LogOutcome};
 use super::purge::Round;
 use super::quarantine::{Quarantined, Strange};
-use super::query::{Page, PageQuery};
+use super::query::{Filter, Page, PageQuery, Survey};
+use super::row::Row;
 use crate::base::ids::DeviceId;
 use crate::store::embedded::{self, failed};
 use crate::store::error::StoreError;
@@ -106,6 +108,22 @@ impl Backend for Sqlite {
 
     fn page(&mut self, query: &PageQuery) -> Result<Page, StoreError> {
         self.look(|transaction| reading::page(transaction, query))
+    }
+
+    fn first(&mut self) -> Result<Option<u64>, StoreError> {
+        reading::first(&self.connection)
+    }
+
+    fn below(&mut self, before: u64, limit: u32) -> Result<Vec<u64>, StoreError> {
+        self.look(|transaction| reading::below(transaction, before, limit))
+    }
+
+    fn rows(&mut self, numbers: &[u64]) -> Result<Vec<Row>, StoreError> {
+        self.look(|transaction| reading::rows(transaction, numbers))
+    }
+
+    fn survey(&mut self, filter: &Filter, after: u64) -> Result<Survey, StoreError> {
+        self.look(|transaction| survey::survey(transaction, filter, after))
     }
 
     fn met_by(&mut self, serial_number: &str, pass: u64) -> Result<u64, StoreError> {

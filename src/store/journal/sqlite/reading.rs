@@ -21,6 +21,40 @@ pub(super) fn head(connection: &Connection) -> Result<u64, StoreError> {
     number("last_seq", last)
 }
 
+pub(super) fn first(connection: &Connection) -> Result<Option<u64>, StoreError> {
+    let first: Option<i64> = connection
+        .prepare_cached("select min(seq) from punch")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .map_err(failed)?;
+    first.map(|first| number("seq", first)).transpose()
+}
+
+pub(super) fn below(transaction: &Transaction<'_>, before: u64, limit: u32) -> Result<Vec<u64>, StoreError> {
+    let mut statement = transaction
+        .prepare_cached("select seq from punch where seq < ?1 order by seq desc limit ?2")
+        .map_err(failed)?;
+    let mut rows = statement.query((signed(before), limit)).map_err(failed)?;
+    let mut numbers = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        numbers.push(number("seq", row.get(0).map_err(failed)?)?);
+    }
+    Ok(numbers)
+}
+
+pub(super) fn rows(transaction: &Transaction<'_>, numbers: &[u64]) -> Result<Vec<Row>, StoreError> {
+    let query = PageQuery { after: 0, limit: u32::MAX, filter: Filter::default() };
+    let values = Values::of(&query);
+    let mut statement = transaction.prepare_cached(&values.select(ONE)).map_err(failed)?;
+    let mut found = Vec::with_capacity(numbers.len());
+    for seq in numbers {
+        let mut rows = statement.query(&*values.with(Some(&signed(*seq)))).map_err(failed)?;
+        if let Some(row) = rows.next().map_err(failed)? {
+            found.push(from_sql(row)?);
+        }
+    }
+    Ok(found)
+}
+
 pub(super) fn met_by(connection: &Connection, serial_number: &str, pass: u64) -> Result<u64, StoreError> {
     let count = connection
         .prepare_cached(
@@ -178,19 +212,27 @@ impl<'q> Picking<'q> {
     }
 }
 
+/// The terminals with the serial numbers that are chosen.
+pub(super) const TERMINALS: &str =
+    "(select id from terminal where serial_number in (select value from json_each(:terminals)))";
+
 /// What is compared with the rows' values.
-struct Values<'q> {
-    query: &'q PageQuery,
+pub(super) struct Values<'q> {
+    filter: &'q Filter,
     after: i64,
     devices: String,
     users: String,
+    serial_numbers: String,
     from: Option<i64>,
     to: Option<i64>,
 }
 
 impl<'q> Values<'q> {
     fn of(query: &'q PageQuery) -> Self {
-        let filter = &query.filter;
+        Self::new(&query.filter, query.after)
+    }
+
+    pub(super) fn new(filter: &'q Filter, after: u64) -> Self {
         let texts = |texts: Vec<&str>| serde_json::Value::from(texts).to_string();
         let bound = |bound: Option<Bound>| {
             bound.map(|bound| match bound {
@@ -199,10 +241,11 @@ impl<'q> Values<'q> {
             })
         };
         Self {
-            query,
-            after: signed(query.after),
+            filter,
+            after: signed(after),
             devices: texts(filter.devices.iter().map(DeviceId::as_str).collect()),
             users: texts(filter.users.iter().filter_map(|user| user_id_text(Some(user))).collect()),
+            serial_numbers: texts(filter.serial_numbers.iter().map(String::as_str).collect()),
             from: bound(filter.from),
             to: bound(filter.to),
         }
@@ -210,13 +253,27 @@ impl<'q> Values<'q> {
 
     /// A statement for rows, each with whether the filter takes it. It uses `:after`, and perhaps `:one`.
     fn select(&self, rows: &str) -> String {
-        let Filter { devices, users, from, to } = &self.query.filter;
+        let taken = self.taken();
+        format!(
+            "select p.seq, {taken}, p.device_id, t.serial_number, p.person, p.user_id, p.time, p.instant, \
+             p.certainty, p.punch_state, p.verify_mode, p.work_code, p.ordinal, p.source, p.received_at \
+             from punch p cross join terminal t on t.id = p.terminal where {rows}"
+        )
+    }
+
+    /// Whether the filter takes a row.
+    pub(super) fn taken(&self) -> String {
+        let Filter { devices, users, serial_numbers, from, to } = self.filter;
         let mut taken = String::from("1");
         if !devices.is_empty() {
             taken.push_str(" and p.device_id in (select value from json_each(:devices))");
         }
         if !users.is_empty() {
             taken.push_str(" and p.user_id in (select value from json_each(:users))");
+        }
+        if !serial_numbers.is_empty() {
+            taken.push_str(" and p.terminal in ");
+            taken.push_str(TERMINALS);
         }
         for (bound, instant, civil) in [
             (from, " and p.instant >= :from", " and p.time >= :from"),
@@ -228,20 +285,17 @@ impl<'q> Values<'q> {
                 None => "",
             });
         }
-        format!(
-            "select p.seq, {taken}, p.device_id, t.serial_number, p.person, p.user_id, p.time, p.instant, \
-             p.certainty, p.punch_state, p.verify_mode, p.work_code, p.ordinal, p.source, p.received_at \
-             from punch p cross join terminal t on t.id = p.terminal where {rows}"
-        )
+        taken
     }
 
     /// The parameters of such a statement.
-    fn with<'v>(&'v self, one: Option<&'v dyn ToSql>) -> Vec<(&'static str, &'v dyn ToSql)> {
-        let Filter { devices, users, .. } = &self.query.filter;
-        let all: [(bool, &'static str, &dyn ToSql); 5] = [
+    pub(super) fn with<'v>(&'v self, one: Option<&'v dyn ToSql>) -> Vec<(&'static str, &'v dyn ToSql)> {
+        let Filter { devices, users, serial_numbers, .. } = self.filter;
+        let all: [(bool, &'static str, &dyn ToSql); 6] = [
             (true, ":after", &self.after),
             (!devices.is_empty(), ":devices", &self.devices),
             (!users.is_empty(), ":users", &self.users),
+            (!serial_numbers.is_empty(), ":terminals", &self.serial_numbers),
             (self.from.is_some(), ":from", &self.from),
             (self.to.is_some(), ":to", &self.to),
         ];

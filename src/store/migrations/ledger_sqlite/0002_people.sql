@@ -13,6 +13,8 @@ create table people_list (
 create table people_device (
     device_id text primary key,
     list_id integer not null references people_list (id),
+    -- Of the device that the list was brought to first.
+    serial_number text,
     looked_at integer,
     operation_id integer,
     state text,

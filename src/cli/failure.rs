@@ -83,11 +83,6 @@ impl Failure {
         self
     }
 
-    /// Its code.
-    pub(super) fn code(&self) -> &str {
-        &self.code
-    }
-
     /// Its class.
     pub(super) const fn exit(&self) -> Exit {
         self.exit

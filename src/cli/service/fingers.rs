@@ -23,6 +23,10 @@ use crate::device::enrolment::{Happening, Outcome};
 /// is noticed.
 const GLANCE: u64 = 1;
 
+/// Whatever broke: the session, or the service in the middle of it.
+const UNKNOWN: &str =
+    "whether the finger was enrolled is not known: look at its templates before you repeat it";
+
 #[derive(Deserialize)]
 struct Listed {
     data: Vec<Template>,
@@ -39,7 +43,12 @@ struct Template {
 }
 
 pub(super) fn list(asked: Asked<'_>, user_id: Option<&str>) -> Done {
-    let bar = Bar::waiting("reading templates");
+    asked.out.list(&rows(asked, user_id)?)
+}
+
+/// The fingerprints of all people, or those of one who must be there.
+fn rows(asked: Asked<'_>, user_id: Option<&str>) -> Done<Vec<TemplateRow>> {
+    let _bar = Bar::waiting("reading templates");
     let listed: Listed = asked.client.get(&asked.of("/templates"), asked.timeout)?;
     let wanted = |row: &TemplateRow| user_id.is_none() || row.user_id.as_deref() == user_id;
     let rows: Vec<_> = listed.data.into_iter().map(row).filter(wanted).collect();
@@ -47,8 +56,7 @@ pub(super) fn list(asked: Asked<'_>, user_id: Option<&str>) -> Done {
         // Somebody without fingerprints is not nobody.
         asked.client.get::<IgnoredAny>(&asked.person(user_id, ""), asked.timeout)?;
     }
-    drop(bar);
-    asked.out.list(&rows)
+    Ok(rows)
 }
 
 fn row(template: Template) -> TemplateRow {
@@ -57,12 +65,11 @@ fn row(template: Template) -> TemplateRow {
 }
 
 pub(super) fn delete(asked: Asked<'_>, of: &Finger) -> Done {
+    // To the service one that is not there is as wanted. The list tells it without what is in a template.
+    if !rows(asked, Some(&of.user_id))?.iter().any(|row| row.finger == of.finger) {
+        return Err(no_template(of));
+    }
     let path = asked.person(&of.user_id, &format!("/templates/{}", of.finger));
-    // To the service one that is not there is as wanted.
-    match asked.client.get::<IgnoredAny>(&path, asked.timeout) {
-        Err(failure) if failure.code() == "unknown_template" => return Err(no_template(of)),
-        other => other?,
-    };
     asked.client.delete_told(&path, asked.timeout)?;
     deleted(asked.out, of)
 }
@@ -134,7 +141,7 @@ fn outcome(shown: &Value) -> Done<Outcome> {
         }
         ("failed", "enrolment_failed") => Err(Failure::new(&code, detail.trim_end_matches('.'))
             .advise("place the same finger three times, firmly")),
-        ("outcome_unknown", _) => Err(Failure::new("outcome_unknown", detail.trim_end_matches('.'))),
+        ("outcome_unknown", _) => Err(Failure::new("outcome_unknown", UNKNOWN).advise(detail)),
         (_, "") => Err(Failure::new(&state, "nothing more is known of the enrolment")),
         _ => Err(Failure::new(&code, detail.trim_end_matches('.'))),
     }

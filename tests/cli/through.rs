@@ -20,19 +20,20 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(case: &'static str, profile: Profile) -> Self {
+    fn new(transport: &'static str, profile: Profile) -> Self {
         let (config, service) = (Config { profile, users: 4, ..Config::default() }, Service::start());
         let simulator = Simulator::start(config).unwrap();
         let device = simulator.devices()[0].clone();
         let id = service.add_up(&device);
         let asked = Program::of(&service, ["device", &format!("@{id}")]);
-        let (path, direct) = (format!("/devices/{id}"), Program::at(&device));
-        Self { case, service, device, path, asked, direct, _simulator: simulator }
+        let (path, direct) =
+            (format!("/devices/{id}"), Program::at(&device).with(["--transport", transport]));
+        Self { case: transport, service, device, path, asked, direct, _simulator: simulator }
     }
 
     /// One whose fingerprints may be touched.
-    fn with_fingers(case: &'static str, profile: Profile) -> Self {
-        let rig = Self::new(case, profile);
+    fn with_fingers(transport: &'static str, profile: Profile) -> Self {
+        let rig = Self::new(transport, profile);
         let settings = format!("{}/settings", rig.path);
         assert_eq!(rig.service.patch(&settings, &json!({ "biometrics": true })).status, 200);
         rig
@@ -56,9 +57,9 @@ impl Rig {
 /// On devices that keep what is asked for in different forms, at the same time.
 fn everywhere(make: fn(&'static str, Profile) -> Rig, test: impl Fn(&Rig) + Sync) {
     std::thread::scope(|scope| {
-        for (case, profile) in [("new", Profile::Tft), ("old", Profile::Bw16Udp)] {
+        for (transport, profile) in [("tcp", Profile::Tft), ("udp", Profile::Bw16Udp)] {
             let test = &test;
-            scope.spawn(move || test(&make(case, profile)));
+            scope.spawn(move || test(&make(transport, profile)));
         }
     });
 }

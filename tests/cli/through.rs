@@ -252,7 +252,7 @@ fn an_enrolment_through_the_service_fails_and_is_cancelled_as_directly() {
             let told: Value = serde_json::from_str(ran.err.trim_end()).unwrap_or_default();
             assert_eq!((ran.code, &told["code"]), (exit, &json!(code)), "{case}: {ran:?}");
         }
-        asked.fails(["enrol", "1002", "3", "--timeout", "1"], 1, "enrolment_timed_out");
+        asked.fails(["enrol", "1002", "3", "--timeout", "2"], 1, "enrolment_timed_out");
         assert!(device.is_usable(), "{case}");
 
         let mut running = asked.start(["enrol", "1002", "4"]);

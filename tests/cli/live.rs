@@ -91,3 +91,15 @@ fn a_finger_is_enrolled_or_it_is_told_why_not_and_the_device_stays_usable() {
         assert!(device.is_usable(), "{case}");
     });
 }
+
+#[test]
+fn an_enrolment_that_breaks_off_is_ended_by_another_session_and_its_outcome_is_not_known() {
+    let (_simulator, device) = peopled(Profile::Tft, 2, 0);
+    let running = Program::at(&device).with(["--transport", "tcp"]).start(["enrol", "1001", "3"]);
+    until("a finger is being enrolled", || device.place_finger(100));
+    device.drop_connections(zkgate::simulator::How::Rst);
+    let ran = running.ends();
+    assert!(ran.code == 6 && ran.err.contains("outcome_unknown"), "{ran:?}");
+    assert!(device.is_usable() && !device.place_finger(100));
+    assert_eq!(device.counters().command(61), 1);
+}

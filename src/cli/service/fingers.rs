@@ -135,6 +135,7 @@ fn outcome(shown: &Value) -> Done<Outcome> {
         }
         ("cancelled", _) => Ok(Outcome::Cancelled),
         ("failed", "already_enrolled") => Ok(Outcome::AlreadyEnrolled),
+        ("failed", "not_stored") => Ok(Outcome::NotStored),
         // Before it began it was the device that could not be had in time.
         ("failed", "deadline_exceeded") if shown.get("started_at").is_some_and(|at| !at.is_null()) => {
             Ok(Outcome::TimedOut)

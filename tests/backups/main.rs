@@ -4,6 +4,8 @@
 #[path = "../support/service.rs"]
 mod service;
 
+mod names;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use zkgate::base::secret::Secret;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::backups::{may_touch_templates, named};
+use super::backups::{may_touch_templates, named, of_backup};
 use super::effect::{Act, long};
 use super::user_view::written;
 use super::users_bulk::{pause, told_already};
@@ -18,7 +18,8 @@ use crate::http::call::{Call, Handled};
 use crate::http::problem::Problem;
 use crate::operations::{Ending, Ticket};
 use crate::registry::Between;
-use crate::store::backups::{Content, Label};
+use crate::store::backups::{BackupError, Content, Label};
+use crate::store::sealer::{SealError, Sealed};
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::UserId;
 use crate::wire::record::template::Validity;
@@ -62,7 +63,7 @@ pub fn restore(call: &mut Call) -> Handled {
         return Err(Problem::new(422, "invalid_value", detail).with("field", "settings"));
     }
     let encoding = call.gateway.device_settings.encoding(&device.id);
-    let people = people(&content, encoding, templates);
+    let people = people(&content, encoding_of(&label)?, templates);
     let kept = content.settings.iter().filter(|_| settings);
     let settings =
         settings.then(|| kept.filter_map(|(kind, bytes)| Configured::kept(*kind, bytes)).collect());
@@ -90,6 +91,12 @@ struct Set {
     well: usize,
     failed: Vec<Value>,
     left_out: Vec<String>,
+}
+
+/// In which encoding the names of a backup are: as its device was set when it was made, not as the other one is.
+fn encoding_of(label: &Label) -> Result<NameEncoding, Problem> {
+    let other_version = BackupError::Seal(SealError::Sealed(Sealed::OtherVersion));
+    NameEncoding::parse(&label.name_encoding).map_err(|_| of_backup(&other_version))
 }
 
 /// The people of a backup.

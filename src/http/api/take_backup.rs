@@ -39,7 +39,8 @@ impl Taken {
     /// Why it cannot be kept.
     pub(super) fn keep(self, gateway: &Gateway, id: &DeviceId) -> Result<Entry, Problem> {
         let made_at = millis(gateway.clock.wall());
-        let label = Label { device_id: id.to_string(), made_at, ..self.label };
+        let name_encoding = gateway.device_settings.encoding(id).name().to_owned();
+        let label = Label { device_id: id.to_string(), made_at, name_encoding, ..self.label };
         gateway.backups.create(&label, &self.content).map_err(|error| of_backup(&error))
     }
 }
@@ -88,6 +89,7 @@ pub(super) fn take(
         device_name: info.device_name,
         firmware_version: info.firmware_version,
         fingerprint_version: info.fingerprint_version,
+        name_encoding: String::new(),
         users: users.raw().count(),
         templates: prints.as_ref().map(Vec::len),
         settings: settings.as_ref().map(Vec::len),

@@ -31,6 +31,7 @@ pub(super) fn describe(doc: &mut Document) {
             ("device_name", or_null(text()), ""),
             ("firmware_version", or_null(text()), ""),
             ("fingerprint_version", or_null(text()), "of the templates"),
+            ("name_encoding", text(), "in which the names in it are"),
             ("users", count(), "people in it"),
             ("templates", or_null(count()), "fingerprints in it; `null` if they were left out"),
             ("settings", or_null(count()), "settings in it; `null` if they were left out"),
@@ -57,7 +58,7 @@ pub(super) fn describe(doc: &mut Document) {
     let shown = json!({
         "id": "1-1794000000000", "bytes": 4711, "made_at": "2026-11-23T18:16:13.331Z", "device_id": "1",
         "serial_number": "SIM0000000001", "device_name": "K40", "firmware_version": "Ver 6.60 (build39)",
-        "fingerprint_version": "10", "users": 50, "templates": null,
+        "fingerprint_version": "10", "name_encoding": "UTF-8", "users": 50, "templates": null,
         "settings": null,
     });
     let seconds = "the deadline, in seconds; 120 if it is left out";

@@ -5,12 +5,12 @@ use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::secret::Secret;
-use crate::device::configuration::Configured;
+use crate::device::configuration::{Configuration, Configured};
 use crate::device::{DeviceError, Session};
 use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 use crate::registry::Between;
-use crate::store::backups::{Content, Entry, Label, Print};
+use crate::store::backups::{Content, Entry, Label, NotRead, Print, Settings};
 use crate::wire::record::template::Template;
 use crate::wire::record::user::UserLayout;
 
@@ -92,11 +92,31 @@ pub(super) fn take(
         name_encoding: String::new(),
         users: users.raw().count(),
         templates: prints.as_ref().map(Vec::len),
-        settings: settings.as_ref().map(Vec::len),
+        settings: settings.as_ref().map(counted),
     };
     let stride = u16::try_from(stride).unwrap_or(u16::MAX);
-    let settings = settings.unwrap_or_default().iter().map(Configured::emit).collect();
+    let settings = settings.unwrap_or_default().all.iter().map(Configured::emit).collect();
     let prints = prints.unwrap_or_default();
     let content = Content { stride, records: Secret::new(records), prints, settings };
     Ok(Taken { label, content })
+}
+
+/// What of it there is, and what not.
+fn counted(configuration: &Configuration) -> Settings {
+    let Configuration { all, not_read, not_told } = configuration;
+    let mut settings = Settings { not_told: not_told.clone(), ..Settings::default() };
+    for configured in all {
+        *match configured {
+            Configured::Option(_) => &mut settings.options,
+            Configured::TimeZone(_) => &mut settings.time_zones,
+            Configured::Group(_) => &mut settings.groups,
+            Configured::Combination(_) => &mut settings.combinations,
+        } += 1;
+    }
+    let row = |row: &crate::device::configuration::NotRead| NotRead {
+        name: row.name.clone(),
+        code: row.code.to_owned(),
+    };
+    settings.not_read = not_read.iter().map(row).collect();
+    settings
 }

@@ -1,6 +1,7 @@
 //! Backups of devices: files in the state directory, each sealed, with a label that says whose it is.
 
 mod content;
+mod label;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
@@ -8,41 +9,15 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::sealer::{SealError, Sealed, Sealer, write_whole};
 pub use content::{Content, ContentError, Print};
+pub use label::{Label, NotRead, Settings};
 
 /// Where they are, and what seals them.
 #[derive(Debug)]
 pub struct Backups {
     directory: PathBuf,
     sealer: Arc<Sealer>,
-}
-
-/// Whose backup it is, and what is in it. Anybody who has the file can read this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Label {
-    /// When it was made, in milliseconds since 1970.
-    pub made_at: i64,
-    /// The device's id here.
-    pub device_id: String,
-    /// Its serial number.
-    pub serial_number: Option<String>,
-    /// Its model.
-    pub device_name: Option<String>,
-    /// Its firmware.
-    pub firmware_version: Option<String>,
-    /// The version of its fingerprint templates.
-    pub fingerprint_version: Option<String>,
-    /// In which encoding the names in it are.
-    pub name_encoding: String,
-    /// People in it.
-    pub users: usize,
-    /// Fingerprint templates in it; `None` if they were left out.
-    pub templates: Option<usize>,
-    /// Settings of the device in it; `None` if they were left out.
-    pub settings: Option<usize>,
 }
 
 /// A backup that there is.

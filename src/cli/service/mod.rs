@@ -1,5 +1,6 @@
 //! What the local service is asked: its state, its devices, its punches, and its devices' answers.
 
+mod backup_settings;
 mod backups;
 mod clear;
 mod client;

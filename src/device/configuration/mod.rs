@@ -53,6 +53,20 @@ impl Place {
             Self::Combination(number) => format!("combination {number}"),
         }
     }
+
+    /// Its number, if it has one.
+    const fn number(self) -> Option<u16> {
+        match self {
+            Self::Option(_) => None,
+            Self::TimeZone(number) => Some(number),
+            Self::Group(number) | Self::Combination(number) => Some(number as u16),
+        }
+    }
+
+    /// Whether the other one is of the same kind.
+    fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
 }
 
 impl Configured {

@@ -163,15 +163,12 @@ fn places(refused: &[Refused]) -> Vec<Place> {
 impl Configuration {
     /// What was refused although something behind it was told is there; what was refused at the end may not be.
     fn judge(&mut self, refused: Vec<Refused>, family: &str) {
-        let last = refused.first().and_then(|(first, _)| {
-            let same = |place: &Place| std::mem::discriminant(place) == std::mem::discriminant(first);
-            self.all.iter().map(Configured::place).filter(same).max()
-        });
+        let of_family = |place: &Place| refused.first().is_some_and(|(first, _)| place.is_like(*first));
+        let last = self.all.iter().map(Configured::place).filter(of_family).max();
         let (holes, end): (Vec<_>, Vec<_>) =
             refused.into_iter().partition(|(place, _)| last.is_some_and(|last| *place < last));
         self.not_read.extend(holes.into_iter().map(|(place, code)| NotRead { name: place.name(), code }));
-        if let Some((first, _)) = end.first() {
-            let number = first.name().rsplit(' ').next().unwrap_or_default().to_owned();
+        if let Some(number) = end.first().and_then(|(first, _)| first.number()) {
             self.not_told.push(format!("{family} from {number} on"));
         }
     }

@@ -122,7 +122,7 @@ pub static CODES: &[Code] = &[
     service(422, "option_not_writable", "this option is not among those that are known to be harmless", "`writable` has those"),
     service(422, "command_not_raw", "this command would put the session out of step", "`reason` says why"),
     service(403, "biometrics_off", "templates are off for this device", "set `biometrics` in its settings"),
-    service(409, "other_device", "the backup is of another device", "say `allow_other_device` if it is meant"),
+    service(409, "other_device", "the backup is of another device, or nobody can tell without a serial number", "say `allow_other_device` if it is meant"),
     service(409, "other_algorithm", "the device has another version of templates than these: it could not read them", ""),
     service(409, "backup_locked", "the backup does not open: another key, a file that was changed, or none", "use the key that it was made with"),
     service(409, "backups_full", "the backups take more than 1 GiB", "delete some"),

@@ -1,6 +1,7 @@
 //! What the local service is asked: its state, its devices, its punches, and its devices' answers.
 
 mod access;
+mod backup_settings;
 mod backups;
 mod clear;
 mod client;

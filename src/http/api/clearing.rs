@@ -108,11 +108,11 @@ impl Confirmed {
         between: &mut Between<'_>,
         ticket: &Ticket,
     ) -> Result<Result<Ready, Ending>, DeviceError> {
-        let Place { gateway, id, what, may_read_templates } = &self.place;
+        let Place { gateway, id, address: _, what, may_read_templates } = &self.place;
         ticket.progress(0, PARTS);
         if self.shown.is_none() {
             let now = gateway.clock.now();
-            self.shown = gateway.confirmations.take(&(id.clone(), what.name()), &self.value, now);
+            self.shown = gateway.confirmations.take(&self.place.about(), &self.value, now);
         }
         let Some(shown) = &self.shown else {
             let detail = "The confirmation is not the one of a dry run of this for this device, or was used, or is too \

@@ -36,6 +36,7 @@ pub mod power;
 pub mod punches;
 pub mod raw;
 pub mod restore;
+mod restore_settings;
 mod rows;
 pub mod screen;
 mod take_backup;

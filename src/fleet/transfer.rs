@@ -189,7 +189,8 @@ fn other_than(
         return Ok(Some(Trouble { code: "other_device", detail }));
     }
     let (who, encoding, with) = (transfer.user_id, transfer.encoding, transfer.fingerprints);
-    if !with && !transfer.lose_fingerprints && has_fingerprints(session, who, deadline)? {
+    let mut pause = |session: &mut Session| between.pause(session);
+    if !with && !transfer.lose_fingerprints && session.has_fingerprints(&who, &mut pause, deadline)? {
         let detail =
             "They have got fingerprints meanwhile, which would be lost. They were not removed.".to_owned();
         return Ok(Some(Trouble { code: "templates_would_go", detail }));

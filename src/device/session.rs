@@ -78,6 +78,8 @@ pub struct Session {
     pub(super) enabled: bool,
     /// Another one whenever this session changes the table of users.
     pub(super) people_edition: u64,
+    /// The highest index that somebody had in this session.
+    pub(super) last_index: u16,
     serial_number: Option<String>,
 }
 
@@ -93,6 +95,7 @@ impl Session {
             events: None,
             enabled: false,
             people_edition: 0,
+            last_index: 0,
             serial_number,
         }
     }

@@ -197,7 +197,7 @@ pub(super) fn write(
     };
     let changes = std::slice::from_ref(&copy.user);
     let mut pause = |session: &mut Session| between.pause(session);
-    let Report { mut rows, broke } =
+    let Report { mut rows, broke, .. } =
         session.write_users(changes, Mode::Upsert, encoding, &mut pause, &mut |_| {}, deadline)?;
     let row = rows.pop().unwrap_or(Err(UserError::NotTried));
     let is_there = row.is_ok();
@@ -238,7 +238,7 @@ fn remove(
     between: &mut Between<'_>,
 ) -> Result<Result<Written, UserError>, DeviceError> {
     let mut pause = |session: &mut Session| between.pause(session);
-    let Report { mut rows, broke } = session.delete_users(&[who], &mut pause, &mut |_| {}, deadline)?;
+    let Report { mut rows, broke, .. } = session.delete_users(&[who], &mut pause, &mut |_| {}, deadline)?;
     broke.map_or_else(|| Ok(rows.pop().unwrap_or(Err(UserError::NotTried))), Err)
 }
 

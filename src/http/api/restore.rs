@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::backups::{may_touch_templates, named};
 use super::effect::{Act, long};
 use super::user_view::written;
-use super::users_bulk::{pause, told_already};
+use super::users_bulk::{pause, tell_disturbed, told_already};
 use crate::base::deadline::Deadline;
 use crate::device::configuration::Configured;
 use crate::device::templates::{Fingerprint, PersonWrite};
@@ -200,7 +200,7 @@ impl Work {
     }
 
     fn told(&self, report: Report, set: &Set, ticket: &Ticket) -> Result<Ending, DeviceError> {
-        let Report { rows, broke } = report;
+        let Report { rows, broke, disturbed } = report;
         let mut told: Vec<Value> = Vec::with_capacity(self.people.len());
         let mut failed = 0;
         for (person, row) in self.people.iter().zip(rows) {
@@ -218,9 +218,10 @@ impl Work {
             .settings
             .as_ref()
             .map(|_| json!({ "as_wanted": set.well, "failed": set.failed, "left_out": set.left_out }));
-        let result = json!({
+        let mut result = json!({
             "dry_run": false, "people": total, "failed": failed, "rows": told, "settings": settings,
         });
+        tell_disturbed(&mut result, &disturbed);
         if let Some(error) = broke {
             let detail = format!(
                 "The session with the device broke: {error}. Ask for the same once more: what is done is not done again."

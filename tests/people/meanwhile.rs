@@ -59,12 +59,12 @@ fn who_is_entered_at_the_device_keeps_their_index_and_who_is_changed_keeps_the_c
         if !counts(&mut session, 5) {
             return;
         }
-        let new = (2001..=2020).map(|number| named(number, "New"));
+        let new = (2001..=2040).map(|number| named(number, "New"));
         let card = UserChange { card_number: Some(99), ..UserChange::of(id(1005)) };
         let changes: Vec<_> = new.chain([card]).collect();
-        // The index that is next.
+        // An index that is among the next; it is looked after ten commands at the latest.
         let report = write(&mut session, &changes, 10, || {
-            enter(device, 7777, 16);
+            enter(device, 7777, 30);
             rename(device, 1005);
             rename(device, 1004);
         });
@@ -72,7 +72,7 @@ fn who_is_entered_at_the_device_keeps_their_index_and_who_is_changed_keeps_the_c
         assert_eq!(name(device, 7777).as_deref(), Some("Menu"), "{case}");
         let changed = find(device, 1005).unwrap();
         assert_eq!((changed.name.to_text().as_ref(), changed.card_number), ("Menu", 99), "{case}");
-        assert_eq!(device.users().len(), 26, "{case}");
+        assert_eq!(device.users().len(), 46, "{case}");
         assert_eq!(report.disturbed, [id(1004)], "{case}: who was written is told in their row");
         session.exit();
     });
@@ -80,47 +80,48 @@ fn who_is_entered_at_the_device_keeps_their_index_and_who_is_changed_keeps_the_c
 
 #[test]
 fn records_that_were_read_long_ago_are_read_again_before_they_are_changed() {
-    everywhere(160, |case, device, carrier| {
+    everywhere(230, |case, device, carrier| {
         let mut session = session(device, carrier);
-        let changes: Vec<_> = (1001..=1150)
+        let changes: Vec<_> = (1001..=1220)
             .map(|number| UserChange { card_number: Some(number), ..UserChange::of(id(number)) })
             .collect();
+        // It is read again after a hundred changes at the latest.
         let report = write(&mut session, &changes, 100, || {
-            rename(device, 1120);
-            rename(device, 1155);
+            rename(device, 1210);
+            rename(device, 1225);
             let users = device.users();
-            let others: Vec<_> = users.into_iter().filter(|user| user.user_id != id(1160)).collect();
+            let others: Vec<_> = users.into_iter().filter(|user| user.user_id != id(1230)).collect();
             device.set_users(&others);
         });
         assert!(report.is_complete(), "{case}: {report:?}");
-        let changed = find(device, 1120).unwrap();
-        assert_eq!((changed.name.to_text().as_ref(), changed.card_number), ("Menu", 1120), "{case}");
-        assert_eq!(report.disturbed, [id(1155), id(1160)], "{case}");
+        let changed = find(device, 1210).unwrap();
+        assert_eq!((changed.name.to_text().as_ref(), changed.card_number), ("Menu", 1210), "{case}");
+        assert_eq!(report.disturbed, [id(1225), id(1230)], "{case}");
         session.exit();
     });
 }
 
 #[test]
 fn who_has_got_the_index_of_somebody_to_be_deleted_is_not_deleted() {
-    everywhere(120, |case, device, carrier| {
+    everywhere(230, |case, device, carrier| {
         let mut session = session(device, carrier);
-        if !counts(&mut session, 120) {
+        if !counts(&mut session, 230) {
             return;
         }
-        let ids: Vec<_> = (1001..=1110).map(id).collect();
+        let ids: Vec<_> = (1001..=1220).map(id).collect();
         let mut commands = 0;
         let mut pause = |_: &mut Session| {
             commands += 1;
             if commands == 100 {
-                enter(device, 7777, 105);
+                enter(device, 7777, 210);
             }
             Ok(())
         };
         let report = session.delete_users(&ids, &mut pause, &mut |_| {}, soon()).unwrap();
-        assert_eq!(report.rows[104], Err(UserError::Unknown), "{case}");
-        assert_eq!(report.rows.iter().filter(|row| row.is_ok()).count(), 109, "{case}: {report:?}");
+        assert_eq!(report.rows[209], Err(UserError::Unknown), "{case}");
+        assert_eq!(report.rows.iter().filter(|row| row.is_ok()).count(), 219, "{case}: {report:?}");
         assert_eq!(name(device, 7777).as_deref(), Some("Menu"), "{case}");
-        assert_eq!((device.users().len(), report.disturbed), (11, vec![id(1105)]), "{case}");
+        assert_eq!((device.users().len(), report.disturbed), (11, vec![id(1210)]), "{case}");
         session.exit();
     });
 }

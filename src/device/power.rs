@@ -1,5 +1,6 @@
 //! Restarting and switching off, the voice, and keeping people away from the keypad for a while.
 
+use super::amends::Owed;
 use super::error::{DeviceError, Fault, Reached};
 use super::session::Session;
 use crate::base::deadline::Deadline;
@@ -60,6 +61,7 @@ impl Session {
         let reply = self.ask(Request::bare(Command::ENABLEDEVICE), deadline)?;
         Self::accepted(Command::ENABLEDEVICE, &reply)?;
         self.enabled = true;
+        self.amends.settle(Owed::Enabling);
         Ok(())
     }
 
@@ -85,18 +87,22 @@ impl Session {
     ///
     /// Gives what came of it (an error of the work, or else of either switch), and in what state the device is
     /// left. If it is [`Left::Disabled`], people may be standing before a device that takes no input: the next
-    /// session is to begin with [`Session::enable`]. The same goes for work that panics.
+    /// session is to begin with [`Session::make_amends`]. The same goes for work that panics.
     pub fn while_disabled<T>(
         &mut self,
         deadline: Deadline,
         work: impl FnOnce(&mut Self) -> Result<T, DeviceError>,
     ) -> (Result<T, DeviceError>, Left) {
+        self.amends.owe(Owed::Enabling);
         let disabled = self
             .ask(Request::bare(Command::DISABLEDEVICE), deadline)
             .and_then(|reply| Self::accepted(Command::DISABLEDEVICE, &reply));
         if let Err(error) = disabled {
             // What was refused, or never left, changed nothing.
             let unchanged = error.keeps_session() || error.reached == Reached::No;
+            if unchanged {
+                self.amends.settle(Owed::Enabling);
+            }
             return (Err(error), if unchanged { Left::Enabled } else { Left::Disabled });
         }
         self.enabled = false;

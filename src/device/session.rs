@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::amends::Amends;
 use super::error::{DeviceError, Fault, Reached};
 use super::link::Link;
 use super::log::Tenancy;
@@ -76,6 +77,8 @@ pub struct Session {
     pub(super) events: Option<u32>,
     /// Whether it made sure that people can use the device.
     pub(super) enabled: bool,
+    /// What the device is still to be told if this session breaks.
+    pub(super) amends: Amends,
     /// Another one whenever this session changes the table of users.
     pub(super) people_edition: u64,
     serial_number: Option<String>,
@@ -92,6 +95,7 @@ impl Session {
             tenancy,
             events: None,
             enabled: false,
+            amends: Amends::default(),
             people_edition: 0,
             serial_number,
         }

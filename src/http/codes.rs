@@ -126,6 +126,7 @@ pub static CODES: &[Code] = &[
     service(409, "other_algorithm", "the device has another version of templates than these: it could not read them", ""),
     service(409, "backup_locked", "the backup does not open: another key, a file that was changed, or none", "use the key that it was made with"),
     service(409, "backups_full", "the backups take more than 1 GiB", "delete some"),
+    service(409, "changed_meanwhile", "the person would be removed, and is not as they were when they were read", "transfer them once more"),
     service(409, "templates_would_go", "the person would be removed, and fingerprints of theirs that are nowhere else", "say `templates`, or `lose_templates` if that is meant"),
     service(404, "no_list", "no list of people counts for this device", "send one"),
     service(409, "discovery_running", "another scan is running", "wait for its end, or cancel it"),

@@ -1,6 +1,7 @@
 //! Fingerprints over HTTP, with the real program and simulated devices.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod enrolling;
 #[path = "../support/service.rs"]
 mod service;
 

@@ -226,6 +226,45 @@ fn a_row_that_fails_fails_alone_and_a_bad_request_changes_nothing() {
 }
 
 #[test]
+fn a_bulk_can_be_for_new_people_only_or_for_those_who_are_there() {
+    let (service, _simulator, device, path) = usual(2);
+    let bulk = format!("{path}/bulk");
+    let people = json!([{ "user_id": "1001", "name": "Ann" }, { "user_id": "77", "name": "Bea" }]);
+    let codes = |mode: &str| {
+        let ended = over(&service, &service.post(&bulk, &json!({ "mode": mode, "upsert": people })));
+        let rows = ended["result"]["rows"].as_array().unwrap().clone();
+        let codes: Vec<_> = rows
+            .iter()
+            .map(|row| row["code"].as_str().or(row["written"].as_str()).unwrap().to_owned())
+            .collect();
+        (ended["state"].as_str().unwrap().to_owned(), ended["problem"]["code"].clone(), codes)
+    };
+    let failed =
+        |codes: [&str; 2]| ("failed".to_owned(), json!("rows_failed"), codes.map(str::to_owned).to_vec());
+    assert_eq!(codes("update"), failed(["updated", "unknown_user"]));
+    assert_eq!((named(&device, "1001").as_deref(), named(&device, "77")), (Some("Ann"), None));
+
+    // With another name than the one that is sent.
+    let mut users = device.users();
+    users[0].name = users[1].name;
+    device.set_users(&users);
+    assert_ne!(named(&device, "1001").as_deref(), Some("Ann"));
+    assert_eq!(codes("create"), failed(["user_exists", "created"]));
+    assert_eq!(device.users()[0], users[0], "who is there stays as they are");
+    assert_eq!((named(&device, "77").as_deref(), device.users().len()), (Some("Bea"), 3));
+    // Nothing is written for people who are not meant.
+    let written = device.counters().command(8);
+    assert_eq!(codes("create"), failed(["user_exists", "user_exists"]));
+    assert_eq!(device.counters().command(8), written);
+
+    let both = over(&service, &service.post(&bulk, &json!({ "mode": "upsert", "upsert": people })));
+    assert_eq!((&both["state"], &both["result"]["updated"]), (&json!("done"), &json!(1)), "{both}");
+    for mode in [json!("replace"), json!("Create"), json!(null), json!(1)] {
+        service.post(&bulk, &json!({ "mode": mode, "upsert": people })).problem(400, "invalid_body");
+    }
+}
+
+#[test]
 fn a_bulk_that_breaks_says_what_is_known_of_each_and_is_completed_by_the_same_once_more() {
     let (service, _simulator, device, path) = usual(2);
     let people: Vec<_> = (0..6).map(|n| json!({ "user_id": (70 + n).to_string(), "name": "Ann" })).collect();

@@ -98,7 +98,9 @@ fn who_may_only_read_changes_nothing_and_who_operates_does_nothing_final() {
 fn a_device_that_was_left_disabled_is_enabled_by_asking() {
     let (service, case) = one(0);
     let other = add(&service, zkgate::simulator::Profile::Tft, "tcp", 0);
-    // Another program left it so.
+    // The first call enables it by itself; another program may leave it disabled afterwards.
+    assert_eq!(service.get(&case.path("/time")).status, 200);
+    assert_eq!(case.device.counters().command(1002), 1);
     fault(&case.device, "reject@1002*1");
     service.post(&case.path("/enable"), &json!({})).problem(502, "device_rejected");
     assert_eq!(service.post(&case.path("/enable"), &json!({})).status, 200);

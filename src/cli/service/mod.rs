@@ -1,5 +1,6 @@
 //! What the local service is asked: its state, its devices, its punches, and its devices' answers.
 
+mod access;
 mod backup_settings;
 mod backups;
 mod clear;
@@ -8,13 +9,17 @@ pub(super) mod device;
 mod devices;
 mod discover;
 mod events;
+mod fingers;
 mod fleet;
+mod happened;
+mod messages;
 mod operations;
 mod people;
 mod punches;
 mod status;
 mod tokens;
 mod upkeep;
+mod watch;
 
 use std::path::PathBuf;
 

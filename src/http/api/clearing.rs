@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::clear_tables::{Place, What, counts};
+use super::effect::over;
 use super::take_backup::{With, take};
 use crate::base::deadline::Deadline;
 use crate::device::clearing::{Stock, Verdict};
@@ -302,13 +303,4 @@ impl Confirmed {
 /// It was not said.
 fn refused(problem: &Problem, result: Map<String, Value>) -> Ending {
     Ending::failed(problem.to_json()).with_result(Value::Object(result)).before_it_began()
-}
-
-/// How it ended after it was said. A session that broke is given up, and nothing is repeated.
-fn over(ticket: &Ticket, ending: Ending, error: DeviceError) -> Result<Ending, DeviceError> {
-    if error.keeps_session() {
-        return Ok(ending);
-    }
-    ticket.end(ending);
-    Err(DeviceError { reached: Reached::Perhaps, ..error })
 }

@@ -18,6 +18,7 @@ pub mod devices;
 pub mod discovery;
 pub mod door;
 pub mod effect;
+pub mod enrol;
 pub mod events;
 pub mod fingers;
 pub mod fingers_bulk;

@@ -22,9 +22,31 @@ use crate::wire::record::UserId;
 #[serde(deny_unknown_fields)]
 struct Wanted {
     #[serde(default)]
+    mode: How,
+    #[serde(default)]
     upsert: Vec<Person>,
     #[serde(default)]
     delete: Vec<String>,
+}
+
+/// What may happen to the people of "upsert".
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum How {
+    Create,
+    Update,
+    #[default]
+    Upsert,
+}
+
+impl How {
+    const fn mode(self) -> Mode {
+        match self {
+            Self::Create => Mode::Create,
+            Self::Update => Mode::Update,
+            Self::Upsert => Mode::Upsert,
+        }
+    }
 }
 
 /// The most people in one call.
@@ -36,7 +58,7 @@ const PART: usize = 1000;
 pub fn change(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let device = call.device()?;
-    let Wanted { upsert, delete } = call.body()?;
+    let Wanted { mode, upsert, delete } = call.body()?;
     let total = upsert.len() + delete.len();
     if total == 0 || total > PEOPLE {
         let detail = format!("There are 1 to {PEOPLE} people in \"upsert\" and \"delete\" together.");
@@ -68,7 +90,7 @@ pub fn change(call: &mut Call) -> Handled {
         subject: Some(format!("{total} users")),
         deadline: call.deadline_or(call.gateway.max_timeout)?,
     };
-    let work = Work { delete, upsert, encoding };
+    let work = Work { delete, upsert, mode: mode.mode(), encoding };
     long(call, act, move |session, deadline, between, ticket| work.run(session, deadline, between, ticket))
 }
 
@@ -81,6 +103,7 @@ pub(super) fn row_problem(problem: Problem, place: &str) -> Problem {
 struct Work {
     delete: Vec<UserId>,
     upsert: Vec<UserChange>,
+    mode: Mode,
     encoding: NameEncoding,
 }
 
@@ -120,7 +143,7 @@ impl Work {
             }
             let before = told.rows.len() as u64;
             let mut progress = |now: Progress| ticket.progress(before + now.done as u64, total);
-            let (mode, encoding) = (Mode::Upsert, self.encoding);
+            let (mode, encoding) = (self.mode, self.encoding);
             let mut pause = pause(between, ticket);
             let report = session.write_users(changes, mode, encoding, &mut pause, &mut progress, deadline);
             let ids: Vec<_> = changes.iter().map(|change| change.user_id.to_text()).collect();

@@ -39,6 +39,7 @@ pub(super) fn describe(doc: &mut Document) {
     doc.schema(
         "UserBulk",
         input([
+            ("mode?", word(&["create", "update", "upsert"]), "what may happen to them: upsert if it is left out; with create they must be new, with update they must be there"),
             ("upsert?", many(named("NewUser")), "people who are to be there as they are said to be"),
             ("delete?", many(user_id()), "user ids of people who are to go; they go first"),
         ]),

@@ -186,7 +186,7 @@ impl Session {
 
     /// Makes a change effective, as some firmware wants it. Nothing that happens to this undoes the change; but a
     /// session that broke is closed.
-    pub(super) fn refresh(&mut self, deadline: Deadline) {
+    pub(crate) fn refresh(&mut self, deadline: Deadline) {
         self.doubtful |= self
             .ask(Request::bare(Command::REFRESHDATA), deadline)
             .is_err_and(|error| !error.keeps_session());

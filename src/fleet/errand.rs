@@ -230,6 +230,10 @@ impl Errand {
         let open = |row: &Result<Step, UserError>| matches!(row, Ok(Step::Add | Step::Change(_)));
         let rows = wish.people.iter().zip(&found.rows);
         let changes: Vec<_> = rows.filter(|(_, row)| open(row)).map(|(person, _)| person.clone()).collect();
+        if changes.is_empty() && found.rows.contains(&Ok(Step::Keep)) {
+            // They are as wanted perhaps by a call that broke before it could make that effective.
+            session.refresh(deadline);
+        }
         for (some, before) in changes.chunks(PART).zip((0..changes.len()).step_by(PART)) {
             if self.is_over(changes.len() - before) {
                 return Ok(());

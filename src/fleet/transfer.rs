@@ -88,7 +88,8 @@ impl Fleet {
             &from,
             Terms::read(deadline),
             move |session, deadline, between| {
-                if must_have_none && has_fingerprints(session, who, deadline)? {
+                let mut pause = |session: &mut Session| between.pause(session);
+                if must_have_none && session.has_fingerprints(&who, &mut pause, deadline)? {
                     return Ok(Err(()));
                 }
                 read(session, who, encoding, with, deadline, between).map(Ok)
@@ -145,20 +146,6 @@ impl Fleet {
     }
 }
 
-/// Whether there are fingerprints of somebody. What is in them is nobody's business here.
-fn has_fingerprints(session: &mut Session, who: UserId, deadline: Deadline) -> Result<bool, DeviceError> {
-    if session.free_sizes(deadline)?.fingerprints == Some(0) {
-        return Ok(false);
-    }
-    let Some(record) = session.user(&who, deadline)? else { return Ok(false) };
-    for finger in 0..=9 {
-        if session.template(&record, finger, deadline)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Reads somebody as they are. The table of templates says more than a single template: what each is good for, and
 /// where it ends.
 fn read(
@@ -202,7 +189,8 @@ fn other_than(
         return Ok(Some(Trouble { code: "other_device", detail }));
     }
     let (who, encoding, with) = (transfer.user_id, transfer.encoding, transfer.fingerprints);
-    if !with && !transfer.lose_fingerprints && has_fingerprints(session, who, deadline)? {
+    let mut pause = |session: &mut Session| between.pause(session);
+    if !with && !transfer.lose_fingerprints && session.has_fingerprints(&who, &mut pause, deadline)? {
         let detail =
             "They have got fingerprints meanwhile, which would be lost. They were not removed.".to_owned();
         return Ok(Some(Trouble { code: "templates_would_go", detail }));

@@ -1,6 +1,6 @@
 //! People are created, changed, deleted and imported.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use zkgate::simulator::{DeviceHandle, Profile};
 use zkgate::wire::record::UserId;
 use zkgate::wire::record::user::User;

@@ -54,6 +54,26 @@ fn a_device_is_switched_off_once_and_only_when_that_is_confirmed() {
 }
 
 #[test]
+fn what_a_silent_device_was_told_at_its_end_is_not_called_done() {
+    std::thread::scope(|scope| {
+        for transport in ["tcp", "udp"] {
+            for (path, body) in [("/restart", json!({})), ("/power-off", json!({ "confirm": true }))] {
+                scope.spawn(move || {
+                    let service = crate::service::Service::start();
+                    let case = add(&service, zkgate::simulator::Profile::Tft, transport, 0);
+                    fault(&case.device, "blackhole");
+                    let told = service.post(&case.path(path), &body).problem(502, "outcome_unknown");
+                    let operation = service.get(&format!("/operations/{}", told["operation_id"])).json();
+                    assert_eq!(operation["state"], "outcome_unknown", "{path} over {transport}: {operation}");
+                    let heard = case.device.counters();
+                    assert_eq!(heard.command(1004) + heard.command(1005), 0, "{path} over {transport}");
+                });
+            }
+        }
+    });
+}
+
+#[test]
 fn who_may_only_read_changes_nothing_and_who_operates_does_nothing_final() {
     let (service, case) = one(1);
     let token = |scope: &str| {

@@ -105,7 +105,14 @@ impl Session {
                 Ok((users, templates)) => check(&sent, &before, &users, &fingers(&templates), &mut rows),
                 Err(error) => broke = broke.or(Some(error)),
             }
-            self.refresh(later);
+        }
+        let touched = |row: &Result<Written, UserError>| {
+            use UserError::{NotStored, NotVerified, StoredDifferently};
+            matches!(row, Ok(_) | Err(NotStored | NotVerified | StoredDifferently { .. }))
+        };
+        if rows.iter().any(touched) && broke.as_ref().is_none_or(DeviceError::keeps_session) {
+            // Also for those who are as wanted perhaps by a call that broke before it could do this.
+            self.refresh(deadline.max(self.shortly()));
         }
         if !sent.is_empty() && rows.iter().any(|row| !matches!(row, Err(UserError::NotTried))) {
             broke = broke.map(DeviceError::after_effects);
@@ -157,7 +164,9 @@ impl Session {
         }
         for print in candidate.fingers.values() {
             if !saved || print.validity() != Validity::Valid {
-                self.send_template(&candidate.record, print, UploadForm::Single, deadline)?;
+                // The person is there by now, whatever becomes of the finger.
+                self.send_template(&candidate.record, print, UploadForm::Single, deadline)
+                    .map_err(DeviceError::after_effects)?;
             }
         }
         Ok(())

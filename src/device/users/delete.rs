@@ -88,9 +88,11 @@ impl Session {
                     }
                 }
             }
-            if broke.as_ref().is_none_or(DeviceError::keeps_session) {
-                self.refresh(deadline.max(self.shortly()));
-            }
+        }
+        // Who is not there is gone perhaps by a call that broke before it could do this.
+        let gone = !deleted.is_empty() || rows.contains(&Err(UserError::Unknown));
+        if gone && broke.as_ref().is_none_or(DeviceError::keeps_session) {
+            self.refresh(deadline.max(self.shortly()));
         }
         Ok(Report { rows, broke })
     }

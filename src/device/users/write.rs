@@ -104,11 +104,16 @@ impl Session {
         let mut work = Work::new(changes, mode, encoding);
         let broke = work.write(self, table, pause, progress, deadline).err();
         let mut broke = if work.has_acknowledged() { broke.map(DeviceError::after_effects) } else { broke };
-        if work.has_acknowledged() && broke.as_ref().is_none_or(DeviceError::keeps_session) {
-            // What was written before something else went wrong is looked at all the same.
-            let verified = self.users(deadline.max(self.shortly())).map(|table| work.verify(&table));
-            self.refresh(deadline.max(self.shortly()));
-            broke = broke.or(verified.err().map(DeviceError::after_effects));
+        if broke.as_ref().is_none_or(DeviceError::keeps_session) && work.concerns_people() {
+            if work.has_acknowledged() {
+                // What was written before something else went wrong is looked at all the same.
+                let verified = self.users(deadline.max(self.shortly())).map(|table| work.verify(&table));
+                broke = broke.or(verified.err().map(DeviceError::after_effects));
+            }
+            if broke.as_ref().is_none_or(DeviceError::keeps_session) {
+                // Who is as wanted is so perhaps by a call that broke before it could do this.
+                self.refresh(deadline.max(self.shortly()));
+            }
         }
         Ok(Report { rows: work.into_rows(), broke })
     }
@@ -179,6 +184,11 @@ impl<'c> Work<'c> {
 
     fn has_acknowledged(&self) -> bool {
         self.rows.iter().any(|state| matches!(state, State::Acknowledged(..)))
+    }
+
+    /// Whether somebody was written, or is as wanted without that.
+    fn concerns_people(&self) -> bool {
+        self.has_acknowledged() || self.rows.iter().any(|state| matches!(state, State::Settled(Ok(_))))
     }
 
     /// Compares what the device has with what it acknowledged.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zkgate::base::deadline::Deadline;
 use zkgate::store::Store;
 
-pub struct Opened(pub Arc<Store>);
+pub(crate) struct Opened(pub(crate) Arc<Store>);
 
 impl Deref for Opened {
     type Target = Arc<Store>;

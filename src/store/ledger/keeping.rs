@@ -70,7 +70,7 @@ impl Keeping {
         if hour_is_over {
             self.hour_ends = now + HOUR;
         }
-        book.grown = 0;
+        (self.more, book.grown) = (false, 0);
         let noted = if hour_is_over { book.end_hour() } else { Ok(()) };
         let swept = noted.and_then(|()| book.sweep());
         self.more = *swept.as_ref().unwrap_or(&false);

@@ -161,6 +161,43 @@ fn a_page_ends_after_so_many_bytes_and_the_next_one_goes_on() {
     assert_eq!(seen, [5, 4, 3, 2, 1]);
 }
 
+#[test]
+fn a_list_is_found_by_an_index_whatever_is_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut book = book(&directory);
+    let keyed = |number: u32| NewOperation {
+        device_id: Some((number % 3).to_string()),
+        ..unlock(Some(&number.to_string()), 1)
+    };
+    for number in 0..30 {
+        let id = new(book.begin(&keyed(number), 1).unwrap());
+        let state = if number % 5 == 0 { State::Failed } else { State::Done };
+        book.finish(id, &finished(state, false), 2).unwrap();
+    }
+    for (device_id, state, way, found) in [
+        (None, None, "INTEGER PRIMARY KEY (rowid<?)", 30),
+        (Some("1"), None, "operation_device (device_id=?", 10),
+        (None, Some(State::Failed), "operation_state (state=?", 6),
+        (None, Some(State::Done), "operation_state (state=?", 24),
+        (Some("1"), Some(State::Failed), "operation_state (state=?", 2),
+        (Some("1"), Some(State::Done), "operation_device (device_id=?", 8),
+        (Some("9"), None, "operation_device (device_id=?", 0),
+    ] {
+        let query = OperationQuery { before: 0, limit: 1000, device_id: device_id.map(str::to_owned), state };
+        let plan = format!("explain query plan {}", listing::question(&query));
+        let mut plan = book.connection.prepare(&plan).unwrap();
+        let values = rusqlite::params![1, "", "", 1];
+        let steps: Vec<String> =
+            plan.query_map(values, |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
+        drop(plan);
+        assert!(steps[0].contains(way), "{query:?}: {steps:?}");
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{query:?}: {steps:?}");
+        let (page, more) = book.operations(&query).unwrap();
+        assert_eq!((page.len(), more), (found, false), "{query:?}");
+        assert!(page.is_sorted_by(|one, next| one.id > next.id), "{query:?}");
+    }
+}
+
 /// A clock whose calendar is set while it runs.
 struct SetClock {
     hands: ManualClock,

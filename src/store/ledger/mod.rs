@@ -9,6 +9,7 @@ mod handle;
 mod keeping;
 #[cfg(test)]
 mod keeping_tests;
+mod listing;
 mod operations;
 mod people;
 mod request_key;
@@ -19,7 +20,8 @@ mod tokens;
 pub use audit::{AuditQuery, AuditRow, NewAudit};
 pub use device_settings::DeviceSettings;
 pub use handle::Ledger;
-pub use operations::{Begun, Finished, LeftOut, NewOperation, Once, Operation, OperationQuery, SMALL, State};
+pub use listing::OperationQuery;
+pub use operations::{Begun, Finished, LeftOut, NewOperation, Once, Operation, SMALL, State};
 pub use people::{NewPeopleList, PeopleList, Standing, StandingState};
 pub use tokens::{NewToken, Token};
 

@@ -133,31 +133,14 @@ pub struct Finished {
     pub audit: Option<NewAudit>,
 }
 
-/// Which operations are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct OperationQuery {
-    /// Those with smaller numbers, newest first; 0 for the newest.
-    pub before: u64,
-    /// At most so many.
-    pub limit: u32,
-    /// Only those of this device.
-    pub device_id: Option<String>,
-    /// Only those in this state.
-    pub state: Option<State>,
-}
-
 /// A result with more bytes is large: it is left out of lists, and kept only as long as there is room.
 pub const SMALL: usize = 1024;
-/// After so many bytes a list ends, and what is left is on its next page.
-const PAGE: usize = 1024 * 1024;
 
 /// Everything of an operation but what came of it.
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, kind, device_id, subject, token, state, created_at, started_at, finished_at, deadline,
      done, total, problem,
      iif(result_is_large, iif(exists(select 1 from large_result where operation_id = id), 'large', 'given_up'), null)";
-/// What came of it, if it is small.
-const SMALL_RESULT: &str = "result";
 /// What came of it.
 const RESULT: &str = "coalesce(result, (select content from large_result where operation_id = id))";
 
@@ -268,30 +251,6 @@ impl Book {
         self.connection.query_row(&sql, [id], read).optional().map_err(failed)
     }
 
-    /// The operations that are wanted, newest first and without large results, and whether there are more.
-    ///
-    /// # Errors
-    /// Whatever the file says.
-    pub fn operations(&mut self, query: &OperationQuery) -> Result<(Vec<Operation>, bool), StoreError> {
-        let sql = format!(
-            "select {COLUMNS}, {SMALL_RESULT} from operation where (?1 = 0 or id < ?1) and (?2 is null or device_id = ?2)
-             and (?3 is null or state = ?3) order by id desc limit ?4"
-        );
-        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
-        let state = query.state.map(State::name);
-        let wanted = params![query.before, query.device_id, state, query.limit.saturating_add(1)];
-        let (mut page, mut bytes) = (Vec::new(), 0);
-        for row in statement.query_map(wanted, read).map_err(failed)? {
-            if page.len() == query.limit as usize || bytes > PAGE {
-                return Ok((page, true));
-            }
-            let row = row.map_err(failed)?;
-            bytes += weight(&row);
-            page.push(row);
-        }
-        Ok((page, false))
-    }
-
     /// Ends everything that a run before left open. Gives how much that was.
     pub(super) fn end_what_was_left(&mut self, now: i64) -> Result<usize, StoreError> {
         let sql = "update operation set state = 'outcome_unknown', finished_at = ?, problem = ?
@@ -321,14 +280,7 @@ fn earlier(
     found.optional().map_err(failed)
 }
 
-/// About how many bytes an operation is in a list.
-fn weight(operation: &Operation) -> usize {
-    let Operation { kind, device_id, subject, token, result, problem, .. } = operation;
-    let texts = [device_id, subject, result, problem].into_iter().flatten().chain([kind, token]);
-    256 + texts.map(String::len).sum::<usize>()
-}
-
-fn read(row: &Row<'_>) -> rusqlite::Result<Operation> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Operation> {
     let state: String = row.get(5)?;
     let result: Option<String> = row.get(14)?;
     let left_out: Option<String> = row.get(13)?;

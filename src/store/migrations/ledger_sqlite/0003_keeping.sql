@@ -42,6 +42,10 @@ alter table audit add column token_id integer;
 create index operation_keyed on operation (id) where idempotency_key is not null;
 create index operation_unkeyed on operation (id) where idempotency_key is null;
 
+-- For lists.
+create index operation_device on operation (device_id);
+create index operation_state on operation (state);
+
 -- The hours that the service has run, and the newest operation at the end of each. What is old is told by them: a
 -- calendar may jump ahead and come back.
 create table hour (

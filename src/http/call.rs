@@ -16,6 +16,8 @@ use super::route::Segments;
 use super::tokens::Who;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
+use crate::base::scope::Scope;
+use crate::base::secret::Secret;
 use crate::registry::Refusal;
 use crate::registry::trace::TraceName;
 use crate::store::device::Device;
@@ -29,6 +31,8 @@ pub struct Call {
     pub since: Instant,
     /// Who asks.
     pub who: Who,
+    /// What a token must allow for this.
+    pub scope: Option<Scope>,
     segments: Vec<(&'static str, String)>,
     query: Vec<(String, String)>,
     headers: Headers,
@@ -40,6 +44,7 @@ pub struct Call {
 pub(super) struct Asked<'r> {
     pub(super) since: Instant,
     pub(super) who: Who,
+    pub(super) scope: Option<Scope>,
     pub(super) segments: &'r Segments<'r>,
     pub(super) query: &'r str,
     pub(super) headers: Headers,
@@ -59,12 +64,13 @@ pub type Handled = Result<Outcome, Problem>;
 
 impl Call {
     pub(super) fn new(gateway: Arc<Gateway>, asked: Asked<'_>, reply: Reply) -> Self {
-        let Asked { since, who, segments, query, headers, body } = asked;
+        let Asked { since, who, scope, segments, query, headers, body } = asked;
         let query = form_urlencoded::parse(query.as_bytes()).map(|(k, v)| (k.into_owned(), v.into_owned()));
         Self {
             gateway,
             since,
             who,
+            scope,
             segments: segments.iter().map(|(name, text)| (*name, (*text).to_owned())).collect(),
             query: query.collect(),
             headers,
@@ -169,9 +175,10 @@ impl Call {
         })
     }
 
-    /// SHA-256 of what is asked for: the path's names, the parameters and the body, under this name.
+    /// SHA-256 of what is asked for: the path's names, the parameters and the body, under this name. The body may have
+    /// a password in it, which can be guessed from the digest.
     #[must_use]
-    pub fn digest(&self, kind: &str) -> [u8; 32] {
+    pub fn digest(&self, kind: &str) -> Secret<[u8; 32]> {
         let mut digest = Sha256::new();
         let mut add = |part: &[u8]| {
             digest.update((part.len() as u64).to_be_bytes());
@@ -187,7 +194,7 @@ impl Call {
             add(value.as_bytes());
         }
         add(&self.body);
-        digest.finalize().into()
+        Secret::new(digest.finalize().into())
     }
 
     /// The value of a query parameter.

@@ -32,6 +32,7 @@ impl Note {
         let device = segments.iter().find(|(name, _)| *name == "id" && route.path.contains("/devices/"));
         let row = NewAudit {
             token: who.name.to_string(),
+            token_id: Some(who.id),
             action: format!("{} {}", route.method, route.path),
             path: Some(shown(path)),
             device_id: device.map(|(_, id)| shown(id)),

@@ -14,6 +14,8 @@ use crate::store::ledger::Token;
 pub struct Who {
     /// `main` for the main token, `anybody` where none is needed.
     pub name: Arc<str>,
+    /// The number of the token, which no other ever has; 0 for the main one, and where none is needed.
+    pub id: u64,
     /// What may be done.
     pub scopes: Scopes,
 }
@@ -31,13 +33,13 @@ pub const RESERVED: [&str; 2] = ["main", "anybody"];
 
 impl Who {
     fn everything(name: &str) -> Self {
-        Self { name: name.into(), scopes: Scopes::ALL }
+        Self { name: name.into(), id: 0, scopes: Scopes::ALL }
     }
 
     /// Somebody who shows nothing, where nothing needs to be shown.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { name: "".into(), scopes: Scopes::default() }
+        Self { name: "".into(), id: 0, scopes: Scopes::default() }
     }
 
     /// Whether this may be done.
@@ -69,7 +71,7 @@ impl Tokens {
         let digest = digest_of_bearer(authorization?)?;
         let others = lock(&self.others);
         let token = others.get(&digest).filter(|token| token.expires_at.is_none_or(|end| now < end))?;
-        Some(Who { name: token.name.as_str().into(), scopes: token.scopes })
+        Some(Who { name: token.name.as_str().into(), id: token.id, scopes: token.scopes })
     }
 
     /// All but the main one, oldest first.

@@ -84,7 +84,7 @@ fn dispatch(gateway: &Arc<Gateway>, incoming: Incoming) {
                 Some(note) => reply.noted(note),
                 None => reply,
             };
-            let asked = Asked { since, who, segments: &segments, query, headers, body };
+            let asked = Asked { since, who, scope, segments: &segments, query, headers, body };
             let mut call = Call::new(Arc::clone(gateway), asked, reply);
             let handled = (route.handler)(&mut call);
             call.finish(handled);

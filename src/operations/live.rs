@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Shown;
 use super::ticket::Ending;
 use crate::base::lock::lock;
+use crate::base::scope::Scope;
 use crate::store::ledger::{Finished, NewAudit, NewOperation, Operation, State};
 
 /// Something that happened in an operation.
@@ -94,6 +95,11 @@ impl Live {
         });
     }
 
+    /// What is needed to end it early.
+    pub(super) const fn scope(&self) -> Scope {
+        self.new.scope
+    }
+
     /// Gives whether it was still under way.
     pub(super) fn cancel(&self) -> bool {
         self.change(|state| {
@@ -124,7 +130,7 @@ impl Live {
 
     /// Gives what is to be noted, for the first word only.
     pub(super) fn finish(&self, ending: Ending, now: i64) -> Option<Finished> {
-        let NewOperation { kind, device_id, subject, token, .. } = &self.new;
+        let NewOperation { kind, device_id, subject, token, token_id, .. } = &self.new;
         let Ending { state: end, result, problem, never_began } = ending;
         self.change(|state| {
             if state.finished.is_some() {
@@ -133,6 +139,7 @@ impl Live {
             let audit = NewAudit {
                 at: now,
                 token: token.clone(),
+                token_id: Some(*token_id),
                 action: format!("operation {kind}"),
                 device_id: device_id.clone(),
                 subject: subject.clone(),
@@ -192,6 +199,7 @@ impl Live {
             done: 0,
             total: 0,
             result: None,
+            left_out: None,
             problem: None,
         }
     }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use crate::base::clock::{Clock, millis};
 use crate::base::deadline::Deadline;
 use crate::base::lock::lock;
+use crate::base::scope::{Scope, Scopes};
 use crate::store::StoreError;
 use crate::store::ledger::{Begun, Ledger, NewOperation, Operation, State};
 
@@ -110,11 +111,19 @@ impl Operations {
         }
     }
 
-    /// Asks one that is under way to end early. `false` when there is none with this number: it has ended, or never
-    /// was.
-    pub fn cancel(&self, id: u64) -> bool {
+    /// Asks one that is under way to end early, if whoever asks has what was needed to begin it. One that has ended
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// The scope that is needed.
+    pub fn cancel(&self, id: u64, scopes: Scopes) -> Result<(), Scope> {
         let live = lock(&self.live).get(&id).cloned();
-        live.is_some_and(|live| live.cancel())
+        let Some(live) = live.filter(|live| !live.is_over()) else { return Ok(()) };
+        if !scopes.allow(live.scope()) {
+            return Err(live.scope());
+        }
+        live.cancel();
+        Ok(())
     }
 
     /// Calls back once, as soon as something happens with this operation after its event number `after`, or it ends;

@@ -39,6 +39,7 @@ pub(super) const JOURNAL_POSTGRES: &[Migration] = &[Migration {
 pub(super) const LEDGER_SQLITE: &[Migration] = &[
     Migration { version: 1, name: "ledger", sql: include_str!("migrations/ledger_sqlite/0001_ledger.sql") },
     Migration { version: 2, name: "people", sql: include_str!("migrations/ledger_sqlite/0002_people.sql") },
+    Migration { version: 3, name: "keeping", sql: include_str!("migrations/ledger_sqlite/0003_keeping.sql") },
 ];
 
 /// The steps that a database at this version lacks.

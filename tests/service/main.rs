@@ -16,6 +16,7 @@ mod durable;
 mod effects;
 mod errors;
 mod failures;
+mod ledger;
 mod life;
 mod reads;
 mod verdicts;

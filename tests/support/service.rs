@@ -245,11 +245,16 @@ impl Service {
 
     /// A request with this `Idempotency-Key`.
     pub fn keyed(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.keyed_as(&self.token, key, path, body)
+    }
+
+    /// The same with another token.
+    pub fn keyed_as(&self, token: &str, key: &str, path: &str, body: &Value) -> Answer {
         let uri = format!("http://{}/api/v1{path}", self.address);
         let request = ureq::http::Request::builder()
             .method("POST")
             .uri(uri)
-            .header("authorization", format!("Bearer {}", self.token))
+            .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
             .header("idempotency-key", key);
         self.run(request.body(body.to_string().into_bytes()).unwrap())

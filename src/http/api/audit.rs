@@ -40,6 +40,7 @@ fn view(row: &AuditRow) -> Value {
         "seq": row.seq,
         "at": moment(said.at),
         "token": said.token,
+        "token_id": said.token_id,
         "action": said.action,
         "path": said.path,
         "device_id": said.device_id,

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::operations::view;
 use crate::base::clock::{millis, wall_of};
 use crate::base::deadline::Deadline;
+use crate::base::scope::Scope;
 use crate::device::{DeviceError, Reached, Session};
 use crate::http::call::{Call, Handled, Outcome};
 use crate::http::problem::Problem;
@@ -20,7 +21,7 @@ use crate::operations::{Ending, Opened, Shown, Ticket};
 use crate::registry::{Between, Refusal, Terms};
 use crate::store::StoreError;
 use crate::store::device::Device;
-use crate::store::ledger::{NewOperation, State};
+use crate::store::ledger::{NewOperation, Once, State};
 
 /// What is done.
 #[derive(Debug)]
@@ -191,8 +192,9 @@ where
         device_id,
         subject,
         token: call.who.name.to_string(),
-        idempotency_key: call.idempotency_key()?,
-        request: call.digest(kind),
+        token_id: call.who.id,
+        scope: call.scope.unwrap_or(Scope::Admin),
+        once: call.idempotency_key()?.map(|key| Once { key, request: call.digest(kind) }),
         deadline: millis(wall_of(deadline.instant(), &*gateway.clock)),
     };
     let reply = call.later()?;
@@ -203,7 +205,7 @@ where
         Ok(Opened::New(ticket)) => go(ticket, gateway, reply),
         Ok(Opened::Earlier(earlier)) => reply.send(replayed(&earlier, waits)),
         Ok(Opened::KeyTaken(id)) => reply.send(key_taken(id).answer()),
-        Err(error) if waits && spare.idempotency_key.is_none() && !matches!(error, StoreError::Closed) => {
+        Err(error) if waits && spare.once.is_none() && !matches!(error, StoreError::Closed) => {
             // What comes too late to be noted comes too late for the device as well, and is told so.
             if !deadline.passed(gateway.clock.now()) {
                 log::error!("{kind} is done without a note of it: {error}");
@@ -288,7 +290,11 @@ fn replayed(earlier: &Shown, waits: bool) -> Answer {
     let answer = match operation.state {
         _ if !waits => accepted(earlier),
         State::Queued | State::Running => still_running(operation.id).answer(),
-        State::Done => Answer::json(200, operation.result.clone().unwrap_or_default()),
+        State::Done => match operation.result.clone() {
+            Some(result) => Answer::json(200, result),
+            // What it came to gave way to newer results; that it was done is known.
+            None => as_json(200, &with_number(json!({}), operation.id)),
+        },
         State::Failed | State::OutcomeUnknown | State::Cancelled => {
             match problem_of(operation.problem.as_deref()) {
                 Some((status, text)) => Answer::bytes(status, ContentType::ProblemJson, text),

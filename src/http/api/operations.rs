@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::view::moment;
@@ -12,7 +14,7 @@ use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 use crate::http::reply::{SharedReply, json as as_json};
 use crate::operations::{Shown, Watched};
-use crate::store::ledger::{OperationQuery, State};
+use crate::store::ledger::{LeftOut, OperationQuery, SMALL, State};
 
 /// `GET /operations`
 pub fn list(call: &mut Call) -> Handled {
@@ -40,8 +42,9 @@ pub fn list(call: &mut Call) -> Handled {
                 let before = operations.last().map(|last| last.id);
                 let all = operations.into_iter().map(|operation| gateway.operations.shown(operation));
                 let wanted = all.filter(|shown| state.is_none_or(|state| shown.operation.state == state));
-                let data: Vec<Value> = wanted.map(|shown| view(&shown)).collect();
-                as_json(200, &json!({ "data": data, "more": more, "next_before": before.filter(|_| more) }))
+                let wanted: Vec<Shown> = wanted.collect();
+                let data = wanted.iter().map(in_list).collect();
+                as_json(200, &Page { data, more, next_before: before.filter(|_| more) })
             });
             reply.result(answer.map_err(|error| Problem::of_store(&error)));
         },
@@ -102,10 +105,14 @@ pub fn cancel(call: &mut Call) -> Handled {
     call.allow(&[])?;
     call.no_body()?;
     let id = number(call)?;
-    let (gateway, reply) = (Arc::clone(&call.gateway), call.later()?.shared());
-    gateway.operations.cancel(id);
+    let gateway = Arc::clone(&call.gateway);
+    gateway.operations.cancel(id, call.who.scopes).map_err(|scope| {
+        let detail =
+            format!("It was begun with the scope {0}; to cancel it, {0} is needed too.", scope.name());
+        Problem::new(403, "scope_needed", detail).with("scope", scope.name())
+    })?;
     // Whether it had ended already is what the answer shows.
-    tell(&gateway, id, &reply);
+    tell(&gateway, id, &call.later()?.shared());
     Ok(Outcome::Later)
 }
 
@@ -113,34 +120,86 @@ fn number(call: &Call) -> Result<u64, Problem> {
     call.number_in_path().map_err(|text| Problem::none("operation", text))
 }
 
-/// An operation as the API shows it.
+#[derive(Serialize)]
+struct Page<'s> {
+    data: Vec<View<'s>>,
+    more: bool,
+    next_before: Option<u64>,
+}
+
+/// An operation as the API shows it. What came of it is handed on as it was noted.
+#[derive(Serialize)]
+pub struct View<'s> {
+    cancelling: bool,
+    created_at: String,
+    deadline: String,
+    device_id: Option<&'s str>,
+    events: Vec<Value>,
+    finished_at: Option<String>,
+    id: u64,
+    kind: &'s str,
+    problem: Option<&'s RawValue>,
+    progress: Option<Value>,
+    result: Option<&'s RawValue>,
+    result_left_out: Option<&'static str>,
+    started_at: Option<String>,
+    state: &'static str,
+    subject: Option<&'s str>,
+    token: &'s str,
+}
+
+/// An operation with all that there is of it.
 #[must_use]
-pub fn view(shown: &Shown) -> Value {
-    let Shown { operation, events, cancelling } = shown;
-    let parsed =
-        |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+pub fn view(shown: &Shown) -> View<'_> {
+    let events = shown.events.iter().map(|event| {
+        json!({ "number": event.number, "at": moment(event.at), "event": event.name, "detail": event.detail })
+    });
+    View { events: events.collect(), ..without_events(shown) }
+}
+
+/// An operation as it is in a list, which stays small: without events, and without a large result. The ledger leaves
+/// those out; what has just ended comes from elsewhere.
+fn in_list(shown: &Shown) -> View<'_> {
+    let view = without_events(shown);
+    match view.result {
+        Some(result) if result.get().len() > SMALL => {
+            View { result: None, result_left_out: Some(word(LeftOut::Large)), ..view }
+        }
+        _ => view,
+    }
+}
+
+fn without_events(shown: &Shown) -> View<'_> {
+    let operation = &shown.operation;
     let progress = (operation.total > 0).then(|| json!({ "done": operation.done, "total": operation.total }));
-    let events: Vec<Value> = events
-        .iter()
-        .map(|event| {
-            json!({ "number": event.number, "at": moment(event.at), "event": event.name, "detail": event.detail })
-        })
-        .collect();
-    json!({
-        "id": operation.id,
-        "kind": operation.kind,
-        "device_id": operation.device_id,
-        "subject": operation.subject,
-        "token": operation.token,
-        "state": operation.state.name(),
-        "cancelling": cancelling,
-        "created_at": moment(operation.created_at),
-        "started_at": operation.started_at.map(moment),
-        "finished_at": operation.finished_at.map(moment),
-        "deadline": moment(operation.deadline),
-        "progress": progress,
-        "events": events,
-        "result": parsed(&operation.result),
-        "problem": parsed(&operation.problem),
-    })
+    View {
+        cancelling: shown.cancelling,
+        created_at: moment(operation.created_at),
+        deadline: moment(operation.deadline),
+        device_id: operation.device_id.as_deref(),
+        events: Vec::new(),
+        finished_at: operation.finished_at.map(moment),
+        id: operation.id,
+        kind: &operation.kind,
+        problem: raw(operation.problem.as_deref()),
+        progress,
+        result: raw(operation.result.as_deref()),
+        result_left_out: operation.left_out.map(word),
+        started_at: operation.started_at.map(moment),
+        state: operation.state.name(),
+        subject: operation.subject.as_deref(),
+        token: &operation.token,
+    }
+}
+
+/// JSON as it was noted; nothing of it is built anew.
+fn raw(text: Option<&str>) -> Option<&RawValue> {
+    text.and_then(|text| serde_json::from_str(text).ok())
+}
+
+const fn word(left_out: LeftOut) -> &'static str {
+    match left_out {
+        LeftOut::Large => "large",
+        LeftOut::GivenUp => "given_up",
+    }
 }

@@ -27,7 +27,8 @@ pub(super) fn describe(doc: &mut Document) {
         "id": 1, "kind": "unlock", "device_id": "1", "subject": null, "token": "reception", "state": "done",
         "cancelling": false, "created_at": "2026-11-25T04:57:35.391Z", "started_at": "2026-11-25T04:57:35.398Z",
         "finished_at": "2026-11-25T04:57:35.402Z", "deadline": "2026-11-25T04:57:50.391Z", "progress": null,
-        "events": [], "result": { "operation_id": 1, "seconds": 3.0, "unlocked": true }, "problem": null,
+        "events": [], "result": { "operation_id": 1, "seconds": 3.0, "unlocked": true }, "result_left_out": null,
+        "problem": null,
     });
     let number = || between(0, i64::MAX.unsigned_abs());
     doc.get("/api/v1/operations", "listOperations", "Operations, the newest first")
@@ -56,7 +57,10 @@ pub(super) fn describe(doc: &mut Document) {
         .answers(200, "How far it is.", "Operation", done.clone())
         .fails(&[KEPT]);
     doc.post("/api/v1/operations/{id}/cancel", "cancelOperation", "Ask an operation to end early")
-        .tells("What is written is not taken back. One that has ended stays as it is.")
+        .tells(
+            "What is written is not taken back. One that has ended stays as it is. It takes the scope that beginning it \
+             took as well.",
+        )
         .no_body()
         .answers(200, "How far it is.", "Operation", done)
         .fails(&[KEPT]);
@@ -68,6 +72,12 @@ pub(super) fn describe(doc: &mut Document) {
             ("seq", count(), ""),
             ("at", moment(), ""),
             ("token", text(), "the name of the token; `anybody` where none is needed"),
+            (
+                "token_id",
+                or_null(count()),
+                "its number, which no later token of that name has; 0 for the main token and `anybody`, `null` in rows \
+                 of older versions",
+            ),
             ("action", text(), "method and path of the request, or `operation` and its kind"),
             ("path", or_null(text()), "the path as it was asked for"),
             ("device_id", or_null(text()), ""),
@@ -95,7 +105,7 @@ pub(super) fn describe(doc: &mut Document) {
         ])
         .answers(200, "A page.", "AuditPage", json!({
             "data": [{
-                "seq": 2, "at": "2026-11-25T04:57:35.398Z", "token": "reception", "action": "operation unlock",
+                "seq": 2, "at": "2026-11-25T04:57:35.398Z", "token": "reception", "token_id": 1, "action": "operation unlock",
                 "path": null, "device_id": "1", "subject": null, "operation_id": 1, "status": null,
                 "result": "done",
             }],
@@ -109,7 +119,8 @@ pub(super) fn long(kind: &str, subject: &str) -> Value {
     json!({
         "id": 8, "kind": kind, "device_id": "1", "subject": subject, "token": "main", "state": "queued",
         "cancelling": false, "created_at": "2026-11-25T04:57:35.391Z", "started_at": null, "finished_at": null,
-        "deadline": "2026-11-25T04:59:35.391Z", "progress": null, "events": [], "result": null, "problem": null,
+        "deadline": "2026-11-25T04:59:35.391Z", "progress": null, "events": [], "result": null, "result_left_out": null,
+        "problem": null,
     })
 }
 
@@ -135,8 +146,14 @@ fn operation() -> Value {
         ("finished_at", or_null(moment()), ""),
         ("deadline", moment(), "when it must have ended"),
         ("progress", progress, "where it has parts"),
-        ("events", list(&event), "the last 100, while it is under way"),
+        ("events", list(&event), "the last 100, while it is under way; none in a list"),
         ("result", json!({}), "what came of it, also of a part"),
+        (
+            "result_left_out",
+            or_null(word(&["large", "given_up"])),
+            "why `result` is null although there was one: it has more than 1 KiB and stands in the operation alone, not \
+             in a list; or it was large and gave way to newer ones",
+        ),
         ("problem", json!({}), "why it is not done, as a problem"),
     ])
 }

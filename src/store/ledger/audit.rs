@@ -14,6 +14,8 @@ pub struct NewAudit {
     pub at: i64,
     /// The name of the token.
     pub token: String,
+    /// Its number, which no other ever has; 0 for the main token, and where none is needed.
+    pub token_id: Option<u64>,
     /// What: the method and pattern of the request, or `operation` and its kind.
     pub action: String,
     /// The path of the request, without its query.
@@ -52,24 +54,13 @@ pub struct AuditQuery {
     pub token: Option<String>,
 }
 
-/// How many rows are kept; the trigger in the schema names the same number.
-const KEPT: i64 = 500_000;
-/// How often is looked for rows that may go: once in so many.
-const SWEEP: i64 = 1024;
-
 impl Book {
     /// Adds a row.
     ///
     /// # Errors
     /// Whatever the file says.
     pub fn audit(&mut self, row: &NewAudit) -> Result<(), StoreError> {
-        add(&self.connection, row)?;
-        let seq = self.connection.last_insert_rowid();
-        if seq % SWEEP == 0 && seq > KEPT {
-            let sql = "delete from audit where seq <= ?";
-            self.connection.execute(sql, [seq - KEPT]).map_err(failed)?;
-        }
-        Ok(())
+        add(&self.connection, row)
     }
 
     /// The rows that are wanted, oldest first, and whether there are more.
@@ -78,8 +69,8 @@ impl Book {
     /// Whatever the file says.
     pub fn audit_rows(&mut self, query: &AuditQuery) -> Result<(Vec<AuditRow>, bool), StoreError> {
         let sql =
-            "select seq, at, token, action, path, device_id, subject, operation_id, status, result from audit
-             where seq > ?1 and (?2 is null or device_id = ?2) and (?3 is null or token = ?3)
+            "select seq, at, token, action, path, device_id, subject, operation_id, status, result, token_id
+             from audit where seq > ?1 and (?2 is null or device_id = ?2) and (?3 is null or token = ?3)
              order by seq limit ?4";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         let wanted = params![query.after, query.device_id, query.token, query.limit.saturating_add(1)];
@@ -94,6 +85,7 @@ impl Book {
                 operation_id: row.get(7)?,
                 status: row.get(8)?,
                 result: row.get(9)?,
+                token_id: row.get(10)?,
             };
             Ok(AuditRow { seq: row.get(0)?, said })
         });
@@ -105,10 +97,11 @@ impl Book {
 }
 
 pub(super) fn add(connection: &Connection, row: &NewAudit) -> Result<(), StoreError> {
-    let sql = "insert into audit (at, token, action, path, device_id, subject, operation_id, status, result)
-               values (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    let NewAudit { at, token, action, path, device_id, subject, operation_id, status, result } = row;
-    let values = params![at, token, action, path, device_id, subject, operation_id, status, result];
+    let sql = "insert into audit (at, token, action, path, device_id, subject, operation_id, status, result,
+               token_id) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let NewAudit { at, token, token_id, action, path, device_id, subject, operation_id, status, result } =
+        row;
+    let values = params![at, token, action, path, device_id, subject, operation_id, status, result, token_id];
     connection.prepare_cached(sql).and_then(|mut insert| insert.execute(values)).map_err(failed)?;
     Ok(())
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
-use super::Book;
+use super::keeping::Keeping;
+use super::{Book, FILE};
 use crate::base::clock::{Clock, millis};
 use crate::base::deadline::Deadline;
 use crate::base::liveness::{Liveness, Pulse};
@@ -56,8 +57,8 @@ impl Ledger {
         clock: Arc<dyn Clock>,
         liveness: &Liveness,
     ) -> Result<Arc<Self>, StoreError> {
-        let path = state_dir.join("ledger.db");
-        let mut book = Book::open(&path)?;
+        let path = state_dir.join(FILE);
+        let mut book = Book::open(state_dir)?;
         let left = book.end_what_was_left(millis(clock.wall()))?;
         if left > 0 {
             log::warn!("{left} operations were under way when the service ended; their outcome is not known");
@@ -158,8 +159,9 @@ impl Watched {
 }
 
 fn run(book: &mut Book, tasks: &Receiver<Task>, watched: &Watched, pulse: &Pulse) {
+    let mut keeping = Keeping::new(watched.clock.now());
     loop {
-        match tasks.recv_timeout(BEAT) {
+        match tasks.recv_timeout(keeping.wait(BEAT)) {
             Ok(Task { deadline, run }) => {
                 let late = deadline.remaining(Instant::now()).is_none();
                 let book =
@@ -175,6 +177,12 @@ fn run(book: &mut Book, tasks: &Receiver<Task>, watched: &Watched, pulse: &Pulse
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+        contained("the ledger", || {
+            if let Some(Err(error)) = keeping.turn(book, watched.clock.now()) {
+                log::warn!("old rows of the ledger could not be cleared away: {error}");
+                let _ = watched.note(Err::<(), _>(error));
+            }
+        });
         pulse.beat(Instant::now());
     }
 }

@@ -6,8 +6,13 @@
 mod audit;
 mod device_settings;
 mod handle;
+mod keeping;
+#[cfg(test)]
+mod keeping_tests;
+mod listing;
 mod operations;
 mod people;
+mod request_key;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -15,7 +20,8 @@ mod tokens;
 pub use audit::{AuditQuery, AuditRow, NewAudit};
 pub use device_settings::DeviceSettings;
 pub use handle::Ledger;
-pub use operations::{Begun, Finished, NewOperation, Operation, OperationQuery, State};
+pub use listing::OperationQuery;
+pub use operations::{Begun, Finished, LeftOut, NewOperation, Once, Operation, SMALL, State};
 pub use people::{NewPeopleList, PeopleList, Standing, StandingState};
 pub use tokens::{NewToken, Token};
 
@@ -26,17 +32,27 @@ use rusqlite::Connection;
 use super::embedded;
 use super::error::StoreError;
 use super::migrate;
+use keeping::Limits;
+use request_key::RequestKey;
+
+const FILE: &str = "ledger.db";
 
 /// The open file. What can be asked of it stands with its subject: tokens, operations, the audit log.
 pub struct Book {
     connection: Connection,
-    /// Operations begun since old ones were last cleared away.
-    begun: u32,
+    request_key: RequestKey,
+    limits: Limits,
+    /// Bytes of large results that were added since old ones were last cleared away.
+    grown: u64,
 }
 
 impl Book {
-    fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: embedded::open(path, migrate::LEDGER_SQLITE)?, begun: 0 })
+    /// The file in this directory, and the key beside it.
+    fn open(directory: &Path) -> Result<Self, StoreError> {
+        let connection = embedded::open(&directory.join(FILE), migrate::LEDGER_SQLITE)?;
+        let request_key = RequestKey::open(&directory.join("request.key"))
+            .map_err(|error| StoreError::Unusable { cause: format!("no key for requests: {error}") })?;
+        Ok(Self { connection, request_key, limits: Limits::USUAL, grown: 0 })
     }
 }
 

@@ -5,6 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::Book;
 use super::audit::{self, NewAudit};
+use crate::base::scope::Scope;
+use crate::base::secret::Secret;
 use crate::store::embedded::failed;
 use crate::store::error::StoreError;
 
@@ -54,8 +56,19 @@ pub struct Operation {
     pub total: u64,
     /// What came of it, as JSON.
     pub result: Option<String>,
+    /// Why the result is not here although there was one.
+    pub left_out: Option<LeftOut>,
     /// Why it failed, as JSON.
     pub problem: Option<String>,
+}
+
+/// Why a result is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// It is too large for a list.
+    Large,
+    /// It was large and gave way to newer ones.
+    GivenUp,
 }
 
 /// An operation that is asked for.
@@ -69,12 +82,23 @@ pub struct NewOperation {
     pub subject: Option<String>,
     /// Who asks.
     pub token: String,
-    /// Under this key it is done once.
-    pub idempotency_key: Option<String>,
-    /// SHA-256 of the request.
-    pub request: [u8; 32],
+    /// The number of that token; 0 for the main one, and where none is needed.
+    pub token_id: u64,
+    /// What was needed to ask for it, and is needed to end it early.
+    pub scope: Scope,
+    /// Under what it is done once, if at all.
+    pub once: Option<Once>,
     /// When it must have ended, in milliseconds since 1970.
     pub deadline: i64,
+}
+
+/// A key under which one request is carried out once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// The idempotency key.
+    pub key: String,
+    /// SHA-256 of the request.
+    pub request: Secret<[u8; 32]>,
 }
 
 /// What came of asking.
@@ -109,29 +133,16 @@ pub struct Finished {
     pub audit: Option<NewAudit>,
 }
 
-/// Which operations are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct OperationQuery {
-    /// Those with smaller numbers, newest first; 0 for the newest.
-    pub before: u64,
-    /// At most so many.
-    pub limit: u32,
-    /// Only those of this device.
-    pub device_id: Option<String>,
-    /// Only those in this state.
-    pub state: Option<State>,
-}
+/// A result with more bytes is large: it is left out of lists, and kept only as long as there is room.
+pub const SMALL: usize = 1024;
 
-/// How long an operation that has ended is kept, in milliseconds: 30 days.
-const KEPT: i64 = 30 * 24 * 3600 * 1000;
-/// The most operations that are kept.
-const MOST: i64 = 100_000;
-/// How often old ones are cleared away: once in so many.
-const SWEEP: u32 = 256;
-
-const COLUMNS: &str =
+/// Everything of an operation but what came of it.
+pub(super) const COLUMNS: &str =
     "id, kind, device_id, subject, token, state, created_at, started_at, finished_at, deadline,
-                       done, total, result, problem";
+     done, total, problem,
+     iif(result_is_large, iif(exists(select 1 from large_result where operation_id = id), 'large', 'given_up'), null)";
+/// What came of it.
+const RESULT: &str = "coalesce(result, (select content from large_result where operation_id = id))";
 
 impl State {
     /// Its name.
@@ -169,23 +180,22 @@ impl Book {
     /// # Errors
     /// Whatever the file says; then it is not to be done.
     pub fn begin(&mut self, new: &NewOperation, now: i64) -> Result<Begun, StoreError> {
-        self.begun += 1;
-        if self.begun.is_multiple_of(SWEEP) {
-            self.sweep(now)?;
-        }
+        let NewOperation { kind, device_id, subject, token, token_id, scope: _, once, deadline } = new;
+        let request = once.as_ref().and_then(|once| self.request_key.mark(&once.request));
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        if let Some(key) = &new.idempotency_key
-            && let Some((earlier, request)) = earlier(&transaction, &new.token, key)?
+        let key = once.as_ref().map(|once| &once.key);
+        if let Some(key) = key
+            && let Some((earlier, noted)) = earlier(&transaction, token, *token_id, key)?
         {
-            let same = request.is_some_and(|request| request == new.request);
+            // What cannot be compared is taken for another request: a door that stays shut can be asked for again.
+            let same = noted.is_some() && noted == request;
             return Ok(if same { Begun::Earlier(Box::new(earlier)) } else { Begun::KeyTaken(earlier.id) });
         }
         let sql = "insert into operation
-                   (kind, device_id, subject, token, idempotency_key, request, state, created_at, deadline)
-                   values (?, ?, ?, ?, ?, ?, 'queued', ?, ?)";
-        let NewOperation { kind, device_id, subject, token, idempotency_key, request, deadline } = new;
-        let values = params![kind, device_id, subject, token, idempotency_key, request, now, deadline];
+                   (kind, device_id, subject, token, token_id, idempotency_key, request, state, created_at, deadline)
+                   values (?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)";
+        let values = params![kind, device_id, subject, token, token_id, key, request, now, deadline];
         transaction.execute(sql, values).map_err(failed)?;
         let id = u64::try_from(transaction.last_insert_rowid()).unwrap_or_default();
         transaction.commit().map_err(failed)?;
@@ -200,14 +210,36 @@ impl Book {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let sql = "update operation set state = ?, started_at = ?, finished_at = ?, done = ?, total = ?,
-                   result = ?, problem = ?, idempotency_key = iif(?, null, idempotency_key) where id = ?";
+                   result = ?, result_is_large = ?, problem = ?, idempotency_key = iif(?, null, idempotency_key),
+                   request = iif(?, null, request) where id = ?";
         let Finished { state, started_at, done, total, result, problem, never_began, audit } = finished;
-        let values = params![state.name(), started_at, now, done, total, result, problem, never_began, id];
+        let large = result.as_ref().filter(|result| result.len() > SMALL);
+        let small = result.as_ref().filter(|_| large.is_none());
+        let (state, is_large) = (state.name(), large.is_some());
+        let values = params![
+            state,
+            started_at,
+            now,
+            done,
+            total,
+            small,
+            is_large,
+            problem,
+            never_began,
+            never_began,
+            id
+        ];
         transaction.execute(sql, values).map_err(failed)?;
+        if let Some(content) = large {
+            let sql = "insert into large_result (operation_id, bytes, content) values (?, ?, ?)";
+            transaction.execute(sql, params![id, content.len(), content]).map_err(failed)?;
+        }
         if let Some(row) = audit {
             audit::add(&transaction, row)?;
         }
-        transaction.commit().map_err(failed)
+        transaction.commit().map_err(failed)?;
+        self.grown += large.map_or(0, |content| content.len() as u64);
+        Ok(())
     }
 
     /// One operation.
@@ -215,27 +247,8 @@ impl Book {
     /// # Errors
     /// Whatever the file says.
     pub fn operation(&mut self, id: u64) -> Result<Option<Operation>, StoreError> {
-        let sql = format!("select {COLUMNS} from operation where id = ?");
+        let sql = format!("select {COLUMNS}, {RESULT} from operation where id = ?");
         self.connection.query_row(&sql, [id], read).optional().map_err(failed)
-    }
-
-    /// The operations that are wanted, newest first, and whether there are more.
-    ///
-    /// # Errors
-    /// Whatever the file says.
-    pub fn operations(&mut self, query: &OperationQuery) -> Result<(Vec<Operation>, bool), StoreError> {
-        let sql = format!(
-            "select {COLUMNS} from operation where (?1 = 0 or id < ?1) and (?2 is null or device_id = ?2)
-             and (?3 is null or state = ?3) order by id desc limit ?4"
-        );
-        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
-        let state = query.state.map(State::name);
-        let wanted = params![query.before, query.device_id, state, query.limit.saturating_add(1)];
-        let rows = statement.query_map(wanted, read);
-        let mut rows: Vec<_> = rows.and_then(Iterator::collect).map_err(failed)?;
-        let more = rows.len() > query.limit as usize;
-        rows.truncate(query.limit as usize);
-        Ok((rows, more))
     }
 
     /// Ends everything that a run before left open. Gives how much that was.
@@ -258,29 +271,34 @@ impl Book {
         let rows = statement.query_map(params![kind, since, INTERRUPTED], |row| row.get(0));
         rows.and_then(Iterator::collect).map_err(failed)
     }
-
-    pub(super) fn sweep(&mut self, now: i64) -> Result<(), StoreError> {
-        let sql = "delete from operation where finished_at is not null
-                   and (finished_at < ? or id <= (select max(id) from operation) - ?)";
-        self.connection.execute(sql, params![now - KEPT, MOST]).map_err(failed)?;
-        Ok(())
-    }
 }
 
 /// What is said of an operation in whose middle the service ended.
 const INTERRUPTED: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"code":"outcome_unknown","detail":"The service ended while this was under way; whether it was done is not known."}"#;
 
-/// An operation and the digest of its request.
+/// An operation and what was noted of its request.
 type Keyed = (Operation, Option<[u8; 32]>);
 
-fn earlier(connection: &Connection, token: &str, key: &str) -> Result<Option<Keyed>, StoreError> {
-    let sql = format!("select {COLUMNS}, request from operation where token = ? and idempotency_key = ?");
-    let found = connection.query_row(&sql, [token, key], |row| Ok((read(row)?, row.get(14)?)));
+fn earlier(
+    connection: &Connection,
+    token: &str,
+    token_id: u64,
+    key: &str,
+) -> Result<Option<Keyed>, StoreError> {
+    let sql = format!(
+        "select {COLUMNS}, {RESULT}, request from operation
+         where token = ? and token_id = ? and idempotency_key = ?"
+    );
+    let values = params![token, token_id, key];
+    let found = connection.query_row(&sql, values, |row| Ok((read(row)?, row.get(15)?)));
     found.optional().map_err(failed)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Operation> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Operation> {
     let state: String = row.get(5)?;
+    let result: Option<String> = row.get(14)?;
+    let left_out: Option<String> = row.get(13)?;
+    let left_out = left_out.filter(|_| result.is_none());
     Ok(Operation {
         id: row.get(0)?,
         kind: row.get(1)?,
@@ -295,7 +313,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Operation> {
         deadline: row.get(9)?,
         done: row.get(10)?,
         total: row.get(11)?,
-        result: row.get(12)?,
-        problem: row.get(13)?,
+        problem: row.get(12)?,
+        left_out: left_out.map(|word| if word == "large" { LeftOut::Large } else { LeftOut::GivenUp }),
+        result,
     })
 }

@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn the_last_list_counts_and_one_that_counts_for_nobody_is_gone() {
         let directory = tempfile::tempdir().unwrap();
-        let mut book = Book::open(&directory.path().join("ledger.db")).unwrap();
+        let mut book = Book::open(directory.path()).unwrap();
         book.put_people(&list(5), &ids(&["a", "b"])).unwrap();
         book.put_people(&list(9), &ids(&["b"])).unwrap();
         let all = book.people_lists().unwrap();
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn how_a_device_stands_is_kept_for_the_list_that_it_was_compared_with() {
         let directory = tempfile::tempdir().unwrap();
-        let mut book = Book::open(&directory.path().join("ledger.db")).unwrap();
+        let mut book = Book::open(directory.path()).unwrap();
         book.put_people(&list(5), &ids(&["a"])).unwrap();
         let first = book.people_list("a").unwrap().unwrap().0.list_id;
         let standing = Standing {

@@ -1,23 +1,25 @@
 use super::*;
-use crate::base::scope::Scopes;
+use crate::base::scope::{Scope, Scopes};
+use crate::base::secret::Secret;
 
-fn book(directory: &tempfile::TempDir) -> Book {
-    Book::open(&directory.path().join("ledger.db")).unwrap()
+pub(super) fn book(directory: &tempfile::TempDir) -> Book {
+    Book::open(directory.path()).unwrap()
 }
 
-fn unlock(key: Option<&str>, request: u8) -> NewOperation {
+pub(super) fn unlock(key: Option<&str>, request: u8) -> NewOperation {
     NewOperation {
         kind: "unlock",
         device_id: Some("7".into()),
         subject: None,
         token: "door".into(),
-        idempotency_key: key.map(str::to_owned),
-        request: [request; 32],
+        token_id: 3,
+        scope: Scope::Operate,
+        once: key.map(|key| Once { key: key.into(), request: Secret::new([request; 32]) }),
         deadline: 9000,
     }
 }
 
-fn finished(state: State, never_began: bool) -> Finished {
+pub(super) fn finished(state: State, never_began: bool) -> Finished {
     Finished {
         state,
         started_at: Some(5),
@@ -30,7 +32,7 @@ fn finished(state: State, never_began: bool) -> Finished {
     }
 }
 
-fn new(begun: Begun) -> u64 {
+pub(super) fn new(begun: Begun) -> u64 {
     match begun {
         Begun::New(id) => id,
         other => panic!("{other:?}"),
@@ -78,14 +80,43 @@ fn what_never_began_leaves_its_key_free() {
 }
 
 #[test]
-fn old_operations_give_way_and_open_ones_stay() {
+fn a_key_belongs_to_a_token_and_not_to_whoever_has_its_name_later() {
     let directory = tempfile::tempdir().unwrap();
     let mut book = book(&directory);
-    let open = new(book.begin(&unlock(None, 1), 1).unwrap());
-    let over = new(book.begin(&unlock(None, 1), 1).unwrap());
-    book.finish(over, &finished(State::Done, false), 2).unwrap();
-    book.sweep(40 * 24 * 3600 * 1000).unwrap();
-    assert!(book.operation(open).unwrap().is_some() && book.operation(over).unwrap().is_none());
+    let id = new(book.begin(&unlock(Some("k"), 1), 1).unwrap());
+    let later = NewOperation { token_id: 4, ..unlock(Some("k"), 1) };
+    assert!(new(book.begin(&later, 2).unwrap()) > id);
+    let main = |token: &str| NewOperation { token: token.into(), token_id: 0, ..unlock(Some("k"), 1) };
+    new(book.begin(&main("main"), 2).unwrap());
+    new(book.begin(&main("anybody"), 2).unwrap());
+    assert!(matches!(book.begin(&unlock(Some("k"), 1), 3).unwrap(), Begun::Earlier(there) if there.id == id));
+}
+
+#[test]
+fn the_file_alone_tells_nothing_of_a_request_and_without_its_key_no_door_opens_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut first = book(&directory);
+    let kept = |book: &Book, id: u64| -> Option<Vec<u8>> {
+        let sql = "select request from operation where id = ?";
+        book.connection.query_row(sql, [id], |row| row.get(0)).unwrap()
+    };
+    let id = new(first.begin(&unlock(Some("k"), 1), 1).unwrap());
+    let noted = kept(&first, id).unwrap();
+    assert!(noted.len() == 32 && noted != [1; 32], "the digest itself is not there");
+    let unkeyed = new(first.begin(&unlock(None, 1), 1).unwrap());
+    assert_eq!(kept(&first, unkeyed), None, "nothing compares it");
+    let refused = new(first.begin(&unlock(Some("free"), 1), 1).unwrap());
+    first.finish(refused, &finished(State::Failed, true), 2).unwrap();
+    assert_eq!(kept(&first, refused), None);
+    drop(first);
+    for content in [None, Some("no key")] {
+        std::fs::remove_file(directory.path().join("request.key")).unwrap();
+        if let Some(content) = content {
+            std::fs::write(directory.path().join("request.key"), content).unwrap();
+        }
+        let mut later = book(&directory);
+        assert_eq!(later.begin(&unlock(Some("k"), 1), 3).unwrap(), Begun::KeyTaken(id), "{content:?}");
+    }
 }
 
 #[test]
@@ -94,12 +125,18 @@ fn the_audit_log_takes_rows_and_nothing_changes_or_loses_them() {
     let mut book = book(&directory);
     for number in 0..5u16 {
         let device_id = Some(if number % 2 == 0 { "a" } else { "b" }.to_owned());
-        let row = NewAudit { device_id, status: Some(number), result: "ok".into(), ..NewAudit::default() };
+        let row = NewAudit {
+            device_id,
+            token_id: Some(5),
+            status: Some(number),
+            result: "ok".into(),
+            ..NewAudit::default()
+        };
         book.audit(&row).unwrap();
     }
     let query = AuditQuery { after: 1, limit: 1, device_id: Some("a".into()), token: None };
     let (rows, more) = book.audit_rows(&query).unwrap();
-    assert_eq!((rows[0].seq, rows[0].said.status, more), (3, Some(2), true));
+    assert_eq!((rows[0].seq, rows[0].said.status, rows[0].said.token_id, more), (3, Some(2), Some(5), true));
     for sql in ["update audit set result = 'never'", "delete from audit where seq = 1", "delete from audit"] {
         let error = book.connection.execute(sql, []).unwrap_err().to_string();
         assert!(error.contains("append-only"), "{sql}: {error}");

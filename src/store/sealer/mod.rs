@@ -89,26 +89,34 @@ impl Sealer {
         let mut bytes = [0; 32];
         random(&mut bytes)?;
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut own = [0; 8];
-        random(&mut own)?;
-        let new = self.key_file.with_extension(format!("made-{:016x}", u64::from_le_bytes(own)));
-        write_whole(&new, format!("{text}\n").as_bytes())?;
-        let linked = fs::hard_link(&new, &self.key_file);
-        let _ = fs::remove_file(&new);
-        match linked {
-            Ok(()) => log::info!(
-                "a key for backups was made and is in {}: keep a copy elsewhere",
-                self.key_file.display()
-            ),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error.into()),
+        if write_once(&self.key_file, format!("{text}\n").as_bytes())? {
+            let path = self.key_file.display();
+            log::info!("a key for backups was made and is in {path}: keep a copy elsewhere");
         }
         Ok(())
     }
 }
 
-fn random(into: &mut [u8]) -> io::Result<()> {
+pub(super) fn random(into: &mut [u8]) -> io::Result<()> {
     getrandom::fill(into).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// Writes a file that its owner alone can read, unless there is one. Gives whether it was written.
+///
+/// # Errors
+/// Whatever the file system says.
+pub(super) fn write_once(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let mut own = [0; 8];
+    random(&mut own)?;
+    let new = path.with_extension(format!("made-{:016x}", u64::from_le_bytes(own)));
+    write_whole(&new, bytes)?;
+    let linked = fs::hard_link(&new, path);
+    let _ = fs::remove_file(&new);
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes a file that its owner alone can read. A crash leaves all of it, or nothing.

@@ -46,11 +46,25 @@ impl Reply {
         Self { dialect: Some(dialect), ..self }
     }
 
-    /// Sends an answer: a small one at once, a large one through the stream threads.
-    pub fn send(self, answer: Answer) {
-        if let Some(note) = self.note {
-            note.write(answer.status, answer.code);
+    /// Sends an answer: a small one at once, a large one through the stream threads. What must not be seen without a
+    /// note of it is sent once there is one.
+    pub fn send(mut self, answer: Answer) {
+        match self.note.take() {
+            Some(note) if note.comes_first(&answer) => {
+                let told = (answer.status, answer.code);
+                note.write_before(told, move |noted| {
+                    self.put(noted.map_or_else(|error| Problem::of_store(&error).answer(), |()| answer));
+                });
+            }
+            Some(note) => {
+                note.write((answer.status, answer.code));
+                self.put(answer);
+            }
+            None => self.put(answer),
         }
+    }
+
+    fn put(self, answer: Answer) {
         let answer = match self.dialect {
             Some(put) => put(answer),
             None => answer,
@@ -90,7 +104,7 @@ impl Reply {
     /// When the client has gone.
     pub fn into_stream(self, answer: Answer) -> io::Result<AnswerStream> {
         if let Some(note) = self.note {
-            note.write(answer.status, answer.code);
+            note.write((answer.status, answer.code));
         }
         self.responder.into_stream(answer)
     }

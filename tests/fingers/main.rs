@@ -93,6 +93,39 @@ fn templates_need_their_scope_and_a_device_that_allows_them() {
     service.post(&format!("{path}/users/1001/enrol"), &json!({ "finger": 3 })).problem(403, "biometrics_off");
 }
 
+#[test]
+fn no_template_is_handed_out_or_written_while_that_cannot_be_noted() {
+    let (service, _simulator, device, path) = site(Profile::Tft, "tcp");
+    let listed = service.get(&format!("{path}/templates")).json();
+    let finger = listed["data"][0]["finger"].as_u64().unwrap();
+    let (all, one) = (format!("{path}/templates?data=true"), format!("{path}/users/1001/templates/{finger}"));
+    let rows = || service.get("/audit?limit=1000").json()["data"].as_array().unwrap().len();
+    let ledger = rusqlite::Connection::open(service.setup.state_dir().join("ledger.db")).unwrap();
+    ledger.execute_batch("begin immediate").unwrap();
+    let templates = device.templates();
+    for look in [&all, &one] {
+        let refused = service.get(look);
+        refused.problem(503, "store_unavailable");
+        assert!(!String::from_utf8_lossy(&refused.body).contains("\"data\""), "{refused:?}");
+    }
+    let seven = format!("{path}/users/1003/templates/7");
+    let body = json!({ "data": STANDARD.encode([7; 600]), "algorithm": "10" });
+    service.put(&seven, &body).problem(503, "store_unavailable");
+    service.delete(&one).problem(503, "store_unavailable");
+    assert_eq!(device.templates(), templates);
+    // Whoever looks for what the audit log lacks finds it in the service's log.
+    let line = format!(
+        "token \"main\", GET /api/v1{}, path \"/api/v1{one}\"",
+        "/devices/{id}/users/{user_id}/templates/{finger}"
+    );
+    eventually("it is in the log", || service.log().contains(&line));
+    ledger.execute_batch("rollback").unwrap();
+    service.until("/readyz", |ready| ready["status"] == "ready");
+    let before = rows();
+    assert_eq!(service.get(&one).status, 200);
+    assert_eq!(rows(), before + 1, "what is handed out is noted by then");
+}
+
 fn over(service: &Service, begun: &Answer) -> Value {
     assert_eq!(begun.status, 202, "{begun:?}");
     let path = format!("/operations/{}?wait=10", begun.json()["id"]);

@@ -244,6 +244,26 @@ fn a_finger_is_enrolled_by_somebody_who_stands_there_and_doors_open_meanwhile() 
 }
 
 #[test]
+fn whoever_follows_an_operation_is_told_nothing_after_their_token_was_revoked() {
+    let (service, _simulator, _device, path) = site(Profile::Tft, "tcp");
+    let made = service.post("/tokens", &json!({ "name": "reader", "scopes": ["read"] })).json();
+    let token = made["token"].as_str().unwrap();
+    let begun = service.post(&format!("{path}/users/1004/enrol"), &json!({ "finger": 3 }));
+    let operation = format!("/operations/{}", begun.json()["id"]);
+    service.until(&operation, |shown| shown["state"] == "running");
+    std::thread::scope(|scope| {
+        let wait = format!("{operation}?wait=20");
+        let service = &service;
+        let waiting = scope.spawn(move || service.as_somebody(token, "GET", &wait, None));
+        // Long enough for it to come in; if it does not, it is refused all the same.
+        service.until(&format!("{operation}?wait=1"), |shown| shown["state"] == "running");
+        assert_eq!(service.delete(&format!("/tokens/{}", made["id"])).status, 204);
+        assert_eq!(service.post(&format!("{operation}/cancel"), &json!({})).status, 200);
+        waiting.join().unwrap().problem(401, "unauthorized");
+    });
+}
+
+#[test]
 fn an_enrolment_that_is_cancelled_fails_or_is_waited_for_in_vain_leaves_the_device_usable() {
     everywhere(|case, service, device, path| {
         let enrol = format!("{path}/users/1004/enrol");

@@ -319,7 +319,7 @@ pub fn refused(id: &DeviceId) -> impl FnOnce(Refusal) -> Problem + '_ {
 }
 
 /// A path segment without its escapes: clients escape the `:` that an id may have.
-fn percent_decoded(segment: &str) -> Option<String> {
+pub(super) fn percent_decoded(segment: &str) -> Option<String> {
     let mut parts = segment.split('%');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::call::percent_decoded;
 use super::gateway::Gateway;
 use super::response::Answer;
 use super::route::{Route, Segments};
 use super::tokens::Who;
 use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
+use crate::base::ids::DeviceId;
 use crate::base::scope::Scope;
 use crate::store::StoreError;
 use crate::store::ledger::NewAudit;
@@ -36,12 +38,14 @@ impl Note {
             return None;
         }
         let shown = |text: &str| text.chars().take(PATH_CEILING).collect::<String>();
+        // As the handler reads it: whoever asks for what was done to a device finds it however the path was written.
         let device = segments.iter().find(|(name, _)| *name == "id" && route.path.contains("/devices/"));
+        let device = device.and_then(|(_, text)| percent_decoded(text)).and_then(|id| DeviceId::parse(&id));
         let row = NewAudit {
             token: who.name.to_string(),
             action: format!("{} {}", route.method, route.path),
             path: Some(shown(path)),
-            device_id: device.map(|(_, id)| shown(id)),
+            device_id: device.map(|id| id.to_string()),
             ..NewAudit::default()
         };
         Some(Self { gateway: Arc::clone(gateway), row, is_look: route.method == "GET" })

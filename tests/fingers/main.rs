@@ -124,6 +124,14 @@ fn no_template_is_handed_out_or_written_while_that_cannot_be_noted() {
     let before = rows();
     assert_eq!(service.get(&one).status, 200);
     assert_eq!(rows(), before + 1, "what is handed out is noted by then");
+    // Also under another way to write its device.
+    let id = path.strip_prefix("/devices/").unwrap();
+    let escaped: String = id.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let escaped = one.replace(&path, &format!("/devices/{escaped}"));
+    assert_eq!(service.get(&escaped).status, 200);
+    let told = service.get(&format!("/audit?limit=1000&device={id}")).json();
+    let last = told["data"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["path"], format!("/api/v1{escaped}"), "{told}");
 }
 
 fn over(service: &Service, begun: &Answer) -> Value {

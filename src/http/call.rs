@@ -82,6 +82,13 @@ impl Call {
         self.reply.take().ok_or_else(|| Problem::new(500, "internal", "The request was answered already."))
     }
 
+    /// What the audit log is to say of it, where it says anything: about which device, and what of it.
+    pub fn note(&mut self, device_id: Option<String>, subject: Option<String>) {
+        if let Some(reply) = &mut self.reply {
+            reply.note(device_id, subject);
+        }
+    }
+
     pub(super) fn finish(mut self, handled: Handled) {
         let Some(reply) = self.reply.take() else { return };
         match handled {

@@ -10,7 +10,6 @@ use super::tokens::Who;
 use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
-use crate::base::scope::Scope;
 use crate::store::StoreError;
 use crate::store::ledger::NewAudit;
 
@@ -26,7 +25,8 @@ pub(super) struct Note {
 type Ended = (u16, Option<&'static str>);
 
 impl Note {
-    /// The note that this request needs: everything does that is no plain reading, and every look at templates.
+    /// The note that this request needs: everything does that is no plain reading, and every look at templates, open or
+    /// sealed.
     pub(super) fn of(
         gateway: &Arc<Gateway>,
         route: &Route,
@@ -34,7 +34,7 @@ impl Note {
         path: &str,
         segments: &Segments<'_>,
     ) -> Option<Self> {
-        if route.method == "GET" && route.scope != Some(Scope::Biometric) || route.scope.is_none() {
+        if route.method == "GET" && !route.noted || route.scope.is_none() {
             return None;
         }
         let shown = |text: &str| text.chars().take(PATH_CEILING).collect::<String>();
@@ -49,6 +49,11 @@ impl Note {
             ..NewAudit::default()
         };
         Some(Self { gateway: Arc::clone(gateway), row, is_look: route.method == "GET" })
+    }
+
+    /// About which device it is, and what of it.
+    pub(super) fn about(&mut self, device_id: Option<String>, subject: Option<String>) {
+        (self.row.device_id, self.row.subject) = (device_id, subject);
     }
 
     /// Whether an answer has to wait until it is noted: one that hands something out. What is refused shows nothing,

@@ -44,6 +44,13 @@ impl Reply {
         Self { note: Some(note), ..self }
     }
 
+    /// What the note is to say besides.
+    pub(super) fn note(&mut self, device_id: Option<String>, subject: Option<String>) {
+        if let Some(note) = &mut self.note {
+            note.about(device_id, subject);
+        }
+    }
+
     /// The same, and nothing is handed out to somebody who is not admitted any more.
     pub(super) fn while_admitted(self, admission: Admission) -> Self {
         Self { admission: Some(admission), ..self }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::backups::{may_touch_templates, named};
+use super::backups::{WITH_TEMPLATES, may_touch_templates, named};
 use super::effect::{Act, long};
 use super::user_view::written;
 use super::users_bulk::{pause, told_already};
@@ -68,7 +68,8 @@ pub fn restore(call: &mut Call) -> Handled {
         settings.then(|| kept.filter_map(|(kind, bytes)| Configured::kept(*kind, bytes)).collect());
     let work = Work { label, people, templates, settings, dry_run, allow_other_device };
     let deadline = call.deadline_or(call.gateway.max_timeout)?;
-    let act = Act { kind: "restore", subject: Some(backup), deadline };
+    let with = if templates { WITH_TEMPLATES } else { "" };
+    let act = Act { kind: "restore", subject: Some(backup + with), deadline };
     long(call, act, move |session, deadline, between, ticket| {
         work.run(session, encoding, deadline, between, ticket)
     })

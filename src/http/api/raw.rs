@@ -1,5 +1,5 @@
 //! Any command to a device, for support: only where it was allowed for that device, and never what would put the
-//! session out of step. What is sent and what comes back is kept nowhere.
+//! session out of step, or has a verb whose rules it would go round. What is sent and what comes back is kept nowhere.
 
 use std::fmt::Write;
 

@@ -11,6 +11,9 @@ pub use crate::dialog::exchange::Reply;
 use crate::dialog::{Phase, Request};
 use crate::wire::command::Command;
 
+/// Writes one template in the way of old firmware.
+const TEMPLATE_WRITE: u16 = 10;
+
 /// A command that can be sent raw.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawCommand {
@@ -33,6 +36,12 @@ pub enum NotRaw {
     /// Nobody could use the device afterwards.
     #[error("{0} would leave the device disabled")]
     Disables(Command),
+    /// It writes, deletes or enrols a finger, which is allowed device by device.
+    #[error("{0} is about fingerprints, for which there are verbs of their own")]
+    Template(Command),
+    /// It deletes a table, which is done with a proof or after a dry run.
+    #[error("{0} deletes a table; to clear something there are verbs of their own")]
+    Clears(Command),
     /// Too many bytes.
     #[error("a raw command takes at most {} bytes", RawCommand::PAYLOAD_CEILING)]
     TooLong,
@@ -62,6 +71,15 @@ impl RawCommand {
             | Command(1009 | 1011 | 1012 | 1500..=1504) => Err(NotRaw::Transfer(command)),
             Command(2000..=2999 | 65_531..) => Err(NotRaw::Answer(command)),
             Command::DISABLEDEVICE => Err(NotRaw::Disables(command)),
+            Command(TEMPLATE_WRITE)
+            | Command::DELETE_USERTEMP
+            | Command::STARTENROLL
+            | Command::DELETE_FINGER => Err(NotRaw::Template(command)),
+            Command::CLEAR_DATA
+            | Command::CLEAR_ATTLOG
+            | Command::CLEAR_ADMIN
+            | Command::CLEAR_ACC
+            | Command::CLEAR_OPLOG => Err(NotRaw::Clears(command)),
             _ if payload.len() > Self::PAYLOAD_CEILING => Err(NotRaw::TooLong),
             _ => Ok(Self { command, payload }),
         }
@@ -113,6 +131,12 @@ mod tests {
             assert_eq!(refusal(code), Some(NotRaw::Answer(Command(code))));
         }
         assert_eq!(refusal(1003), Some(NotRaw::Disables(Command::DISABLEDEVICE)));
+        for code in [10, 19, 61, 134] {
+            assert_eq!(refusal(code), Some(NotRaw::Template(Command(code))));
+        }
+        for code in [14, 15, 20, 32, 33] {
+            assert_eq!(refusal(code), Some(NotRaw::Clears(Command(code))));
+        }
         assert_eq!(RawCommand::new(31, vec![0; 1025]), Err(NotRaw::TooLong));
         let unlock = RawCommand::new(31, vec![5, 0, 0, 0]).unwrap();
         assert!(!format!("{unlock:?}").contains("[5"), "{unlock:?}");

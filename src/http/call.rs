@@ -87,6 +87,13 @@ impl Call {
         self.reply.take().ok_or_else(|| Problem::new(500, "internal", "The request was answered already."))
     }
 
+    /// What the audit log is to say of it, where it says anything: about which device, and what of it.
+    pub fn note(&mut self, device_id: Option<String>, subject: Option<String>) {
+        if let Some(reply) = &mut self.reply {
+            reply.note(device_id, subject);
+        }
+    }
+
     pub(super) fn finish(mut self, handled: Handled) {
         let Some(reply) = self.reply.take() else { return };
         match handled {
@@ -330,7 +337,7 @@ pub fn refused(id: &DeviceId) -> impl FnOnce(Refusal) -> Problem + '_ {
 }
 
 /// A path segment without its escapes: clients escape the `:` that an id may have.
-fn percent_decoded(segment: &str) -> Option<String> {
+pub(super) fn percent_decoded(segment: &str) -> Option<String> {
     let mut parts = segment.split('%');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -120,7 +120,7 @@ pub static CODES: &[Code] = &[
     service(403, "raw_commands_off", "raw commands are off for this device", "set `raw_commands` in its settings"),
     service(403, "secret_option", "by its name this option is a secret", ""),
     service(422, "option_not_writable", "this option is not among those that are known to be harmless", "`writable` has those"),
-    service(422, "command_not_raw", "this command would put the session out of step", "`reason` says why"),
+    service(422, "command_not_raw", "this command is not sent raw", "`reason` says why"),
     service(403, "biometrics_off", "templates are off for this device", "set `biometrics` in its settings"),
     service(409, "other_device", "the backup is of another device, or nobody can tell without a serial number", "say `allow_other_device` if it is meant"),
     service(409, "other_algorithm", "the device has another version of templates than these: it could not read them", ""),

@@ -54,8 +54,9 @@ pub fn begins_after<T>(
     }
 }
 
-/// Tells until the client has gone or there is no more.
+/// Tells until the client has gone, there is no more, or the client is not admitted any more.
 pub fn run(reply: Reply, clock: &Arc<dyn Clock>, mut source: impl Source) {
+    let admission = reply.admission();
     let answer = Answer::bytes(200, ContentType::EventStream, WELCOME);
     let ended = reply.into_stream(answer).and_then(|mut out| {
         let mut made = Vec::new();
@@ -68,6 +69,10 @@ pub fn run(reply: Reply, clock: &Arc<dyn Clock>, mut source: impl Source) {
         };
         while !source.is_closed() {
             source.tell(beat_at, &mut made);
+            if !admission.lasts() {
+                log::info!("a stream ends: its token was revoked, or the token's time is over");
+                break;
+            }
             if !made.is_empty() {
                 beat_at = send(&mut made)?;
             }

@@ -6,6 +6,7 @@
 //! whoever does it. No worker ever waits for a device or a database.
 
 pub mod acceptor;
+pub mod admission;
 pub mod api;
 pub mod biotime;
 pub mod call;

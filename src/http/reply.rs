@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use super::admission::{self, Admission};
 use super::note::Note;
 use super::problem::Problem;
 use super::responder::{AnswerStream, Responder};
@@ -19,6 +20,8 @@ pub struct Reply {
     responder: Responder,
     streams: Arc<Streams>,
     note: Option<Note>,
+    /// Until when there is an answer to be had.
+    admission: Option<Admission>,
     /// How answers are put for whoever does not speak the API's own language.
     dialect: Option<fn(Answer) -> Answer>,
 }
@@ -33,7 +36,7 @@ const AT_ONCE: usize = 64 * 1024;
 
 impl Reply {
     pub(super) const fn new(responder: Responder, streams: Arc<Streams>) -> Self {
-        Self { responder, streams, note: None, dialect: None }
+        Self { responder, streams, note: None, admission: None, dialect: None }
     }
 
     /// The same, and the answer is noted in the audit log.
@@ -41,20 +44,60 @@ impl Reply {
         Self { note: Some(note), ..self }
     }
 
+    /// What the note is to say besides.
+    pub(super) fn note(&mut self, device_id: Option<String>, subject: Option<String>) {
+        if let Some(note) = &mut self.note {
+            note.about(device_id, subject);
+        }
+    }
+
+    /// The same, and nothing is handed out to somebody who is not admitted any more.
+    pub(super) fn while_admitted(self, admission: Admission) -> Self {
+        Self { admission: Some(admission), ..self }
+    }
+
+    /// Whether whoever asked may still be told something, for those who tell more than once; always where nobody asks
+    /// for that.
+    #[must_use]
+    pub fn admission(&self) -> Admission {
+        self.admission.clone().unwrap_or_else(|| Admission::while_so(|| true))
+    }
+
     /// The same, and the answer is put so.
     pub(super) fn in_dialect(self, dialect: fn(Answer) -> Answer) -> Self {
         Self { dialect: Some(dialect), ..self }
     }
 
-    /// Sends an answer: a small one at once, a large one through the stream threads.
-    pub fn send(self, answer: Answer) {
-        if let Some(note) = self.note {
-            note.write(answer.status, answer.code);
+    /// Sends an answer: a small one at once, a large one through the stream threads. What must not be seen without a
+    /// note of it is sent once there is one.
+    pub fn send(mut self, answer: Answer) {
+        let answer = match &self.admission {
+            Some(admission) if !admission.lasts() => admission::over().answer(),
+            _ => answer,
+        };
+        match self.note.take() {
+            Some(note) if note.comes_first(&answer) => {
+                let told = (answer.status, answer.code);
+                note.write_before(told, move |noted| {
+                    self.put(noted.map_or_else(|error| Problem::of_store(&error).answer(), |()| answer));
+                });
+            }
+            Some(note) => {
+                note.write((answer.status, answer.code));
+                self.put(answer);
+            }
+            None => self.put(answer),
         }
-        let answer = match self.dialect {
+    }
+
+    fn put(self, answer: Answer) {
+        let mut answer = match self.dialect {
             Some(put) => put(answer),
             None => answer,
         };
+        if let Some(admission) = &self.admission {
+            answer.body = admission.bounds(answer.body);
+        }
         let small = match &answer.body {
             Body::Empty => true,
             Body::Bytes(bytes) => bytes.len() <= AT_ONCE,
@@ -90,7 +133,7 @@ impl Reply {
     /// When the client has gone.
     pub fn into_stream(self, answer: Answer) -> io::Result<AnswerStream> {
         if let Some(note) = self.note {
-            note.write(answer.status, answer.code);
+            note.write((answer.status, answer.code));
         }
         self.responder.into_stream(answer)
     }

@@ -16,6 +16,8 @@ pub struct Route {
     pub path: &'static str,
     /// What a token must allow; nothing for whoever may come without one.
     pub scope: Option<Scope>,
+    /// Whether the audit log tells of it although it only reads.
+    pub noted: bool,
     /// Who answers.
     pub handler: fn(&mut Call) -> Handled,
 }
@@ -37,11 +39,15 @@ const fn route(
     scope: Scope,
     handler: fn(&mut Call) -> Handled,
 ) -> Route {
-    Route { method, path, scope: Some(scope), handler }
+    Route { method, path, scope: Some(scope), noted: matches!(scope, Biometric), handler }
+}
+
+const fn noted(route: Route) -> Route {
+    Route { noted: true, ..route }
 }
 
 const fn open(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
-    Route { method: "GET", path, scope: None, handler }
+    Route { method: "GET", path, scope: None, noted: false, handler }
 }
 
 /// The table.
@@ -120,7 +126,7 @@ pub static ROUTES: &[Route] = &[
     route("POST", "/api/v1/devices/{id}/clear", Admin, api::clear_tables::clear),
     route("GET", "/api/v1/backups", Admin, api::backups::list),
     route("GET", "/api/v1/backups/{id}", Admin, api::backups::one),
-    route("GET", "/api/v1/backups/{id}/file", Admin, api::backups::download),
+    noted(route("GET", "/api/v1/backups/{id}/file", Admin, api::backups::download)),
     route("DELETE", "/api/v1/backups/{id}", Admin, api::backups::delete),
     route("PUT", "/api/v1/people", Operate, api::people::put),
     route("GET", "/api/v1/people", Read, api::people::list),

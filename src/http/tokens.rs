@@ -18,6 +18,8 @@ pub struct Who {
     pub id: u64,
     /// What may be done.
     pub scopes: Scopes,
+    /// The digest of a token that was made for somebody.
+    made: Option<Secret<[u8; 32]>>,
 }
 
 /// Every token that opens the door.
@@ -33,13 +35,13 @@ pub const RESERVED: [&str; 2] = ["main", "anybody"];
 
 impl Who {
     fn everything(name: &str) -> Self {
-        Self { name: name.into(), id: 0, scopes: Scopes::ALL }
+        Self { name: name.into(), id: 0, scopes: Scopes::ALL, made: None }
     }
 
     /// Somebody who shows nothing, where nothing needs to be shown.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { name: "".into(), id: 0, scopes: Scopes::default() }
+        Self { name: "".into(), id: 0, scopes: Scopes::default(), made: None }
     }
 
     /// Whether this may be done.
@@ -70,8 +72,16 @@ impl Tokens {
         // What is looked up is a digest: how long that takes tells nothing about the token.
         let digest = digest_of_bearer(authorization?)?;
         let others = lock(&self.others);
-        let token = others.get(&digest).filter(|token| token.expires_at.is_none_or(|end| now < end))?;
-        Some(Who { name: token.name.as_str().into(), id: token.id, scopes: token.scopes })
+        let token = others.get(&digest).filter(|token| counts(token, now))?;
+        let made = Some(Secret::new(digest));
+        Some(Who { name: token.name.as_str().into(), id: token.id, scopes: token.scopes, made })
+    }
+
+    /// Whether somebody who was admitted still would be.
+    #[must_use]
+    pub fn still_admit(&self, who: &Who, now: i64) -> bool {
+        let Some(digest) = &who.made else { return true };
+        lock(&self.others).get(digest.expose()).is_some_and(|token| counts(token, now))
     }
 
     /// All but the main one, oldest first.
@@ -91,6 +101,10 @@ impl Tokens {
     pub fn remove(&self, digest: &[u8; 32]) {
         lock(&self.others).remove(digest);
     }
+}
+
+fn counts(token: &Token, now: i64) -> bool {
+    token.expires_at.is_none_or(|end| now < end)
 }
 
 #[cfg(test)]
@@ -126,8 +140,13 @@ mod tests {
         assert_eq!(tokens.admit(None, 1), None);
         let who = tokens.admit(Some(&header("hr-token-hr-token")), 1).unwrap();
         assert!(who.may(Scope::Read) && !who.may(Scope::Operate));
+        assert!(tokens.still_admit(&who, 99) && !tokens.still_admit(&who, 100), "also in the middle");
         tokens.remove(&digest("hr-token-hr-token"));
         assert_eq!(name("hr-token-hr-token", 1), None);
+        tokens.add(token("hr", "another-hr-token", None));
+        assert!(!tokens.still_admit(&who, 1), "another token of that name is another token");
+        let main = tokens.admit(Some(&header("0123456789abcdef")), 1).unwrap();
+        assert!(tokens.still_admit(&main, i64::MAX));
     }
 
     #[test]

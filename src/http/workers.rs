@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::admission::Admission;
 use super::biotime;
 use super::call::{Asked, Call};
 use super::engine::{Engine, Incoming};
@@ -80,6 +81,11 @@ fn dispatch(gateway: &Arc<Gateway>, incoming: Incoming) {
             reply.send(not_allowed(scope).answer());
         }
         Found::Route(route, segments) => {
+            // What has an effect is told to whoever asked for it; what only reads is for those who may read.
+            let reply = match scope.filter(|_| route.method == "GET") {
+                Some(_) => reply.while_admitted(admission(gateway, &who)),
+                None => reply,
+            };
             let reply = match Note::of(gateway, route, &who, path, &segments) {
                 Some(note) => reply.noted(note),
                 None => reply,
@@ -91,6 +97,11 @@ fn dispatch(gateway: &Arc<Gateway>, incoming: Incoming) {
         }
         Found::Nothing(problem) => reply.send(problem.answer()),
     }
+}
+
+fn admission(gateway: &Arc<Gateway>, who: &Who) -> Admission {
+    let (gateway, who) = (Arc::clone(gateway), who.clone());
+    Admission::while_so(move || gateway.tokens.still_admit(&who, millis(gateway.clock.wall())))
 }
 
 fn not_allowed(scope: Option<Scope>) -> Problem {

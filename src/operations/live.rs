@@ -130,23 +130,12 @@ impl Live {
 
     /// Gives what is to be noted, for the first word only.
     pub(super) fn finish(&self, ending: Ending, now: i64) -> Option<Finished> {
-        let NewOperation { kind, device_id, subject, token, token_id, .. } = &self.new;
+        let audit = self.audit(self.new.device_id.clone(), ending.state.name(), now);
         let Ending { state: end, result, problem, never_began } = ending;
         self.change(|state| {
             if state.finished.is_some() {
                 return None;
             }
-            let audit = NewAudit {
-                at: now,
-                token: token.clone(),
-                token_id: Some(*token_id),
-                action: format!("operation {kind}"),
-                device_id: device_id.clone(),
-                subject: subject.clone(),
-                operation_id: Some(self.id),
-                result: end.name().to_owned(),
-                ..NewAudit::default()
-            };
             let finished = Finished {
                 state: end,
                 started_at: state.started_at,
@@ -160,6 +149,22 @@ impl Live {
             state.finished = Some((finished.clone(), now));
             Some(finished)
         })
+    }
+
+    /// What the audit log is to say of what it did to a device.
+    pub(super) fn audit(&self, device_id: Option<String>, result: &str, now: i64) -> NewAudit {
+        let NewOperation { kind, subject, token, token_id, .. } = &self.new;
+        NewAudit {
+            at: now,
+            token: token.clone(),
+            token_id: Some(*token_id),
+            action: format!("operation {kind}"),
+            device_id,
+            subject: subject.clone(),
+            operation_id: Some(self.id),
+            result: result.to_owned(),
+            ..NewAudit::default()
+        }
     }
 
     /// What the ledger has, and what is known better here.

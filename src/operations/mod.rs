@@ -163,6 +163,23 @@ impl Operations {
         );
     }
 
+    /// Notes what one did to several devices. Nobody waits for that.
+    fn touched(&self, live: &Live, devices: Vec<(String, &str)>) {
+        let now = self.now();
+        let row = |(device, result): (String, &str)| live.audit(Some(device), result, now);
+        let rows: Vec<_> = devices.into_iter().map(row).collect();
+        let id = live.id();
+        self.ledger.then(
+            Deadline::after(self.clock.now(), Deadline::CEILING),
+            move |book| book.audit_all(&rows),
+            move |noted| {
+                if let Err(error) = noted {
+                    log::error!("which devices operation {id} touched could not be noted: {error}");
+                }
+            },
+        );
+    }
+
     fn noted(&self, id: u64, state: State, noted: Result<(), StoreError>) {
         let mut live = lock(&self.live);
         let Err(error) = noted else {

@@ -106,6 +106,11 @@ impl Ticket {
         self.0.live.show(self.0.live.operation())
     }
 
+    /// What was done to each of several devices, and how that ended: the audit log has a row for each.
+    pub fn touched(&self, devices: Vec<(String, &str)>) {
+        self.0.operations.touched(&self.0.live, devices);
+    }
+
     /// It is over. The first word counts.
     pub fn end(&self, ending: Ending) {
         self.0.operations.ended(&self.0.live, ending);

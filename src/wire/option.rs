@@ -32,6 +32,15 @@ pub fn requested_name(payload: &[u8]) -> String {
     until_nul(payload).trim().to_owned()
 }
 
+/// Everything in a payload that might be a name of an option: firmware may look beyond the first line, and at more than
+/// one.
+#[must_use]
+pub fn words(payload: &[u8]) -> Vec<String> {
+    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"~_-.".contains(byte);
+    let words = payload.split(|byte| !of_name(byte)).filter(|word| !word.is_empty());
+    words.map(|word| word.iter().copied().map(char::from).collect()).collect()
+}
+
 /// Name and value in a request to write, as a device reads it.
 #[must_use]
 pub fn assignment(payload: &[u8]) -> Option<(String, String)> {
@@ -42,6 +51,23 @@ pub fn assignment(payload: &[u8]) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_found_wherever_it_stands() {
+        for payload in [
+            &b"COMKey=12345\0"[..],
+            b"COMKey",
+            b"VoiceOn=1\0COMKey=1\0",
+            b"VoiceOn=1\r\nCOMKey = 1",
+            b"\x01COMKey=1",
+            b"VoiceOn=1,COMKey=1",
+            b"\xffCOMKey\xff",
+        ] {
+            assert!(words(payload).iter().any(|word| word == "COMKey"), "{payload:?}");
+        }
+        assert_eq!(words(b"~OS=1\0"), ["~OS", "1"]);
+        assert!(words(b"\0=\xff").is_empty());
+    }
 
     #[test]
     fn the_value_is_what_stands_behind_the_first_equals_sign() {

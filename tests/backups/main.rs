@@ -173,6 +173,14 @@ fn a_backup_tells_nothing_to_whoever_has_no_key_and_nothing_of_it_is_told_elsewh
     let name = made["result"]["id"].as_str().unwrap().to_owned();
     let file = service.get(&format!("/backups/{name}/file"));
     assert!(file.body.starts_with(b"ZKGATEBK"));
+    // That templates were taken, and by whom their file, is told of the device that they are of.
+    let told = service.get(&format!("/audit?device={id}&limit=1000")).json();
+    for (action, subject) in
+        [("operation backup", "with templates"), ("GET /api/v1/backups/{id}/file", "with templates")]
+    {
+        let is = |row: &Value| (&row["action"], &row["subject"]) == (&json!(action), &json!(subject));
+        assert!(told["data"].as_array().unwrap().iter().any(is), "{action}: {told}");
+    }
     let state_dir = service.setup.state_dir();
     let texts = [
         made.to_string().into_bytes(),

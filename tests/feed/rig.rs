@@ -104,6 +104,19 @@ impl Site {
         Answer { status, content_type, retry_after, body, took: began.elapsed() }
     }
 
+    /// A token that may only read: its path, and the token.
+    pub fn reader(&self) -> (String, String) {
+        let uri = format!("http://{}/api/v1/tokens", self.app().address());
+        let request = ureq::http::Request::post(uri)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .body(r#"{ "name": "reader", "scopes": ["read"] }"#)
+            .unwrap();
+        let made = self.agent.run(request).unwrap().body_mut().read_to_string().unwrap();
+        let made: Value = serde_json::from_str(&made).unwrap();
+        (format!("/tokens/{}", made["id"]), made["token"].as_str().unwrap().to_owned())
+    }
+
     /// Begins to follow.
     pub fn follow(&self, path: &str, headers: &str) -> Events {
         Events::open(self.app().address(), &self.token, path, headers)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::events::{Block, End};
+use crate::events::{Block, End, Events};
 use crate::rig::{PATIENCE, Site, eventually};
 
 fn until_followers(site: &Site, count: u64) {
@@ -141,6 +141,30 @@ fn a_quiet_stream_beats_is_ended_by_no_limit_and_a_gone_client_is_noticed_by_the
     until_followers(&site, 1);
     site.place(3..=9);
     assert_eq!(quiet.seqs(1), [9]);
+}
+
+#[test]
+fn a_stream_ends_with_its_token_and_tells_nothing_after_it() {
+    let site = Site::start();
+    let (path, token) = site.reader();
+    let follow = |path: &str| Events::open(site.app().address(), &token, path, "");
+    let (mut told, mut quiet) = (follow("/punches/stream"), follow("/events/stream"));
+    let mut mains = site.follow("/punches/stream", "");
+    for stream in [&mut told, &mut quiet, &mut mains] {
+        assert_eq!(stream.status, 200, "{}", stream.head);
+        assert!(stream.block().is_some());
+    }
+    site.place(1..=1);
+    assert_eq!(told.seqs(1), [1]);
+    assert_eq!(site.ask("DELETE", &path, &[]).status, 204);
+    site.place(2..=2);
+    assert_eq!(told.block(), None);
+    assert_eq!(told.end(), End::Whole);
+    assert_eq!(mains.seqs(2), [1, 2], "the others go on");
+    // With nothing to tell, it ends when it would show that it is there.
+    assert_eq!(quiet.block(), None);
+    assert_eq!(quiet.end(), End::Whole);
+    assert_eq!(follow("/punches/stream").status, 401);
 }
 
 #[test]

@@ -30,6 +30,20 @@ fn who_waits_is_answered_when_something_comes() {
 }
 
 #[test]
+fn who_waits_with_a_token_that_is_revoked_meanwhile_is_told_nothing() {
+    let site = Site::start();
+    let (path, token) = site.reader();
+    std::thread::scope(|scope| {
+        let news = scope.spawn(|| site.send("GET", "/punches?after=0&wait=60", &[], Some(&token)));
+        until_waiting(&site, 1);
+        assert_eq!(site.ask("DELETE", &path, &[]).status, 204);
+        site.place(1..=1);
+        news.join().unwrap().problem(401, "unauthorized");
+    });
+    until_waiting(&site, 0);
+}
+
+#[test]
 fn an_empty_page_comes_when_the_time_is_over() {
     let site = Site::start();
     for after in ["0", "7"] {

@@ -122,6 +122,47 @@ fn templates_need_their_scope_and_a_device_that_allows_them() {
     service.post(&format!("{path}/users/1001/enrol"), &json!({ "finger": 3 })).problem(403, "biometrics_off");
 }
 
+#[test]
+fn no_template_is_handed_out_or_written_while_that_cannot_be_noted() {
+    let (service, _simulator, device, path) = site(Profile::Tft, "tcp");
+    let listed = service.get(&format!("{path}/templates")).json();
+    let finger = listed["data"][0]["finger"].as_u64().unwrap();
+    let (all, one) = (format!("{path}/templates?data=true"), format!("{path}/users/1001/templates/{finger}"));
+    let rows = || service.get("/audit?limit=1000").json()["data"].as_array().unwrap().len();
+    let ledger = rusqlite::Connection::open(service.setup.state_dir().join("ledger.db")).unwrap();
+    ledger.execute_batch("begin immediate").unwrap();
+    let templates = device.templates();
+    for look in [&all, &one] {
+        let refused = service.get(look);
+        refused.problem(503, "store_unavailable");
+        assert!(!String::from_utf8_lossy(&refused.body).contains("\"data\""), "{refused:?}");
+    }
+    let seven = format!("{path}/users/1003/templates/7");
+    let body = json!({ "data": STANDARD.encode([7; 600]), "algorithm": "10" });
+    service.put(&seven, &body).problem(503, "store_unavailable");
+    service.delete(&one).problem(503, "store_unavailable");
+    assert_eq!(device.templates(), templates);
+    // Whoever looks for what the audit log lacks finds it in the service's log.
+    let line = format!(
+        "token \"main\", GET /api/v1{}, path \"/api/v1{one}\"",
+        "/devices/{id}/users/{user_id}/templates/{finger}"
+    );
+    eventually("it is in the log", || service.log().contains(&line));
+    ledger.execute_batch("rollback").unwrap();
+    service.until("/readyz", |ready| ready["status"] == "ready");
+    let before = rows();
+    assert_eq!(service.get(&one).status, 200);
+    assert_eq!(rows(), before + 1, "what is handed out is noted by then");
+    // Also under another way to write its device.
+    let id = path.strip_prefix("/devices/").unwrap();
+    let escaped: String = id.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let escaped = one.replace(&path, &format!("/devices/{escaped}"));
+    assert_eq!(service.get(&escaped).status, 200);
+    let told = service.get(&format!("/audit?limit=1000&device={id}")).json();
+    let last = told["data"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["path"], format!("/api/v1{escaped}"), "{told}");
+}
+
 fn over(service: &Service, begun: &Answer) -> Value {
     assert_eq!(begun.status, 202, "{begun:?}");
     let path = format!("/operations/{}?wait=10", begun.json()["id"]);
@@ -236,6 +277,26 @@ fn a_finger_is_enrolled_by_somebody_who_stands_there_and_doors_open_meanwhile() 
         let unknown = format!("/operations/{}?wait=5", unknown["id"]);
         let refused = service.until(&unknown, |shown| shown["state"] == "failed");
         assert_eq!(refused["problem"]["code"], "unknown_user", "{case}");
+    });
+}
+
+#[test]
+fn whoever_follows_an_operation_is_told_nothing_after_their_token_was_revoked() {
+    let (service, _simulator, _device, path) = site(Profile::Tft, "tcp");
+    let made = service.post("/tokens", &json!({ "name": "reader", "scopes": ["read"] })).json();
+    let token = made["token"].as_str().unwrap();
+    let begun = service.post(&format!("{path}/users/1004/enrol"), &json!({ "finger": 3 }));
+    let operation = format!("/operations/{}", begun.json()["id"]);
+    service.until(&operation, |shown| shown["state"] == "running");
+    std::thread::scope(|scope| {
+        let wait = format!("{operation}?wait=20");
+        let service = &service;
+        let waiting = scope.spawn(move || service.as_somebody(token, "GET", &wait, None));
+        // Long enough for it to come in; if it does not, it is refused all the same.
+        service.until(&format!("{operation}?wait=1"), |shown| shown["state"] == "running");
+        assert_eq!(service.delete(&format!("/tokens/{}", made["id"])).status, 204);
+        assert_eq!(service.post(&format!("{operation}/cancel"), &json!({})).status, 200);
+        waiting.join().unwrap().problem(401, "unauthorized");
     });
 }
 

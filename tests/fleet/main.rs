@@ -126,6 +126,14 @@ fn a_list_is_brought_to_every_device_and_what_drifts_is_found_and_brought_back()
         let bea = users.iter().find(|user| user.user_id.to_text() == "71").unwrap();
         assert_eq!(bea.password.expose().to_text(), "1234");
     }
+    for id in &ids {
+        let told = service.get(&format!("/audit?device={id}&limit=1000")).json();
+        let put = |row: &Value| {
+            (&row["operation_id"], &row["action"]) == (&ended["id"], &json!("operation put_people"))
+                && row["result"] == "done"
+        };
+        assert_eq!(told["data"].as_array().unwrap().iter().filter(|row| put(row)).count(), 1, "{told}");
+    }
     let kept = service.get("/people").json();
     assert_eq!(kept["count"], 4);
     for row in kept["data"].as_array().unwrap() {

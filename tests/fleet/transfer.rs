@@ -72,6 +72,14 @@ fn a_person_is_the_same_on_every_device_and_gone_where_that_is_wanted() {
         (&json!("done"), &json!(before.1.len())),
         "{ended}"
     );
+    let told = service.get(&format!("/audit?device={}&limit=1000", ids[1])).json();
+    let row = told["data"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        ["action", "subject", "result"].map(|name| row[name].as_str().unwrap()),
+        ["operation transfer_user", "user 1004 to 1 devices, with templates", "done"],
+        "whoever looks where somebody's fingerprints went: {told}"
+    );
+    assert_eq!(row["operation_id"], ended["id"]);
     assert_eq!(whole(&devices[1], "1004"), before, "byte for byte, fingers that call for help too");
     assert_eq!(whole(&devices[0], "1004"), before, "and still here");
 

@@ -232,6 +232,14 @@ fn a_ledger_that_cannot_be_written_keeps_no_door_closed_but_those_with_a_key() {
     assert_eq!((opened.status, &opened.json()["operation_id"]), (200, &Value::Null), "{opened:?}");
     service.keyed("k", &path, &body).problem(503, "store_unavailable");
     assert_eq!(device.counters().unlocks, 1);
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("unlock is done without a note of it")).unwrap();
+    assert!(line.ends_with(&format!("token \"main\", device \"{id}\"")), "{line}");
+    // What is no door waits until the card is mended.
+    service.post(&format!("/devices/{id}/test-voice"), &json!({})).problem(503, "store_unavailable");
+    let off = json!({ "confirm": true });
+    service.post(&format!("/devices/{id}/power-off"), &off).problem(503, "store_unavailable");
+    assert_eq!([1017, 1005].map(|code| device.counters().command(code)), [0, 0]);
     let ready = service.get("/readyz").json();
     assert_eq!(ready["reasons"][0]["code"], "ledger_degraded", "{ready}");
     ledger.execute_batch("rollback").unwrap();

@@ -44,6 +44,18 @@ fn a_webhook_is_made_shown_changed_and_deleted_and_its_secret_is_shown_once() {
     }
     assert_eq!(service.get("/webhooks/1").json(), expected, "the same without the secret");
     assert_eq!(service.get("/webhooks").json(), json!({ "count": 1, "data": [expected] }));
+    // Whoever may only look is not told what it takes to write to the receiver.
+    let token = |name: &str| {
+        let made = service.post("/tokens", &json!({ "name": name, "scopes": [name] })).json();
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let (reader, admin) = (token("read"), token("admin"));
+    let hidden = format!("{}?***", receiver.url());
+    let one = service.as_somebody(&reader, "GET", "/webhooks/1", None).json();
+    assert_eq!(one["url"], hidden);
+    let all = service.as_somebody(&reader, "GET", "/webhooks", None).json();
+    assert_eq!(all["data"], json!([one]), "and nothing else is different");
+    assert_eq!(service.as_somebody(&admin, "GET", "/webhooks/1", None).json(), expected);
 
     let given = json!({
         "url": receiver.url(), "name": "payroll", "events": ["punch"], "devices": ["1", "gate:2"],

@@ -77,14 +77,21 @@ fn what_would_put_the_session_out_of_step_is_refused() {
         ("transfer", &[7, 9, 13, 34, 87, 88, 110, 119, 1009, 1011, 1012, 1500, 1501, 1502, 1503, 1504]),
         ("answer", &[2000, 2001, 2005, 65_535]),
         ("disables", &[1003]),
+        ("template", &[10, 19, 61, 134]),
+        ("clears", &[14, 15, 20, 32, 33]),
     ] {
         for code in codes {
             let told = service.post(&path, &json!({ "command": code })).problem(422, "command_not_raw");
             assert_eq!(told["reason"], reason, "{code}");
         }
     }
-    let secret = json!({ "command": 11, "payload": "434f4d4b657900" });
-    service.post(&path, &secret).problem(403, "secret_option");
+    let read = "434f4d4b657900";
+    let written = "434f4d4b65793d313233343500";
+    let behind = "566f6963654f6e3d310a434f4d4b65793d3132333435";
+    for (command, payload) in [(11, read), (12, written), (12, behind)] {
+        let secret = json!({ "command": command, "payload": payload });
+        service.post(&path, &secret).problem(403, "secret_option");
+    }
     for payload in ["0", "0g", "00 00", "0x00", "é", &"00".repeat(1025)] {
         service.post(&path, &json!({ "command": 31, "payload": payload })).problem(422, "invalid_value");
     }

@@ -37,7 +37,14 @@ pub fn create(call: &mut Call) -> Handled {
     if templates {
         may_touch_templates(call)?;
     }
-    let act = Act { kind: "backup", subject: None, deadline: call.deadline_or(call.gateway.max_timeout)? };
+    let subject = match (templates, settings) {
+        (true, true) => Some("with templates and settings"),
+        (true, false) => Some("with templates"),
+        (false, true) => Some("with settings"),
+        (false, false) => None,
+    };
+    let subject = subject.map(str::to_owned);
+    let act = Act { kind: "backup", subject, deadline: call.deadline_or(call.gateway.max_timeout)? };
     let (gateway, id) = (Arc::clone(&call.gateway), device.id.clone());
     long(call, act, move |session, deadline, between, ticket| {
         let mut progress = |done| ticket.progress(done, PARTS);
@@ -48,6 +55,9 @@ pub fn create(call: &mut Call) -> Handled {
         })
     })
 }
+
+/// Behind the subject of an operation, so that the audit log says where templates went.
+pub(super) const WITH_TEMPLATES: &str = ", with templates";
 
 /// Whether this token and the device in the path allow it.
 pub(super) fn may_touch_templates(call: &Call) -> Result<(), Problem> {
@@ -87,7 +97,11 @@ pub fn one(call: &mut Call) -> Handled {
 pub fn download(call: &mut Call) -> Handled {
     call.allow(&[])?;
     let name = name(call)?;
+    let Entry { label, .. } = call.gateway.backups.entry(&name).map_err(|error| of_backup(&error))?;
     let file = call.gateway.backups.file(&name).map_err(|error| of_backup(&error))?;
+    // It is sealed, and opens nowhere but here; who took it away is to be known all the same.
+    let with = label.templates.map(|_| "with templates".to_owned());
+    call.note(Some(label.device_id), with);
     Ok(Outcome::Now(Answer::stream(200, ContentType::Bytes, file)))
 }
 

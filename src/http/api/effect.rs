@@ -34,6 +34,9 @@ pub struct Act {
     pub deadline: Deadline,
 }
 
+/// The only operation that is done even if it cannot be noted.
+const UNNOTED: &str = "unlock";
+
 /// Something of a few small commands, whose caller waits for it. `shape` says what came of it.
 ///
 /// # Errors
@@ -176,8 +179,8 @@ where
     open(call, act, subject, waits, move |ticket, gateway, reply| go(ticket, device, gateway, reply))
 }
 
-/// Notes an operation, and lets `go` do it. What `waits` for its end is done even if it cannot be noted, unless it has
-/// a key: a door that does not open because a card is full helps nobody.
+/// Notes an operation, and lets `go` do it. Only a door is opened even if that cannot be noted, unless it has a key:
+/// one that does not open because a card is full helps nobody. Everything else can wait for the card.
 ///
 /// # Errors
 /// Whatever is wrong with the request.
@@ -205,10 +208,13 @@ where
         Ok(Opened::New(ticket)) => go(ticket, gateway, reply),
         Ok(Opened::Earlier(earlier)) => reply.send(replayed(&earlier, waits)),
         Ok(Opened::KeyTaken(id)) => reply.send(key_taken(id).answer()),
-        Err(error) if waits && spare.once.is_none() && !matches!(error, StoreError::Closed) => {
+        Err(error) if kind == UNNOTED && spare.once.is_none() && !matches!(error, StoreError::Closed) => {
             // What comes too late to be noted comes too late for the device as well, and is told so.
             if !deadline.passed(gateway.clock.now()) {
-                log::error!("{kind} is done without a note of it: {error}");
+                let (token, device) = (&spare.token, spare.device_id.as_deref().unwrap_or("none"));
+                log::error!(
+                    "{kind} is done without a note of it: {error}; token {token:?}, device {device:?}"
+                );
             }
             go(again.unrecorded(spare), gateway, reply);
         }

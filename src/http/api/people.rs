@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::effect::{Act, accepted, open};
-use super::people_view::{ending, kept, person};
+use super::people_view::{ending, kept, note, person};
 use super::user_input::{Person, user_id};
 use super::users_bulk::row_problem;
 use crate::base::deadline::Deadline;
@@ -231,7 +231,12 @@ pub fn forget(call: &mut Call) -> Handled {
 }
 
 fn begin(gateway: &Arc<Gateway>, targets: Vec<Target>, aim: Aim, deadline: Deadline, ticket: Ticket) {
-    let then = Box::new(move |ticket: &Ticket, told: Vec<_>| ticket.end(ending(aim, ticket, &told)));
+    let then = Box::new(move |ticket: &Ticket, told: Vec<_>| {
+        if aim == Aim::Apply {
+            note(ticket, &told);
+        }
+        ticket.end(ending(aim, ticket, &told));
+    });
     gateway.fleet.go(targets, aim, deadline, ticket, then);
 }
 

@@ -34,6 +34,17 @@ pub(super) fn ending(aim: Aim, ticket: &Ticket, told: &[Told]) -> Ending {
     ending.with_result(result)
 }
 
+/// Has it noted of each device what was done to it.
+pub(super) fn note(ticket: &Ticket, told: &[Told]) {
+    let result = |told: &Told| match &told.problem {
+        Some(trouble) => trouble.code,
+        None if told.counts.unknown > 0 => "outcome_unknown",
+        None if told.counts.failed > 0 => "rows_failed",
+        None => "done",
+    };
+    ticket.touched(told.iter().map(|told| (told.id.to_string(), result(told))).collect());
+}
+
 /// Whether nobody can tell what became of somebody.
 pub(super) fn is_unknown(told: &[Told]) -> bool {
     told.iter().any(|told| told.counts.unknown > 0)

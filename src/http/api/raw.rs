@@ -1,5 +1,5 @@
 //! Any command to a device, for support: only where it was allowed for that device, and never what would put the
-//! session out of step. What is sent and what comes back is kept nowhere.
+//! session out of step, or has a verb whose rules it would go round. What is sent and what comes back is kept nowhere.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::device::raw::{NotRaw, RawCommand, Reply};
 use crate::http::call::{Call, Handled};
 use crate::http::problem::Problem;
 use crate::wire::command::Command;
-use crate::wire::option::requested_name;
+use crate::wire::option::words;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,8 +35,9 @@ pub fn send(call: &mut Call) -> Handled {
         let detail = "The payload is bytes in hexadecimal, two digits each, without anything between them.";
         Problem::new(422, "invalid_value", detail).with("field", "payload")
     })?;
-    if Command(command) == Command::OPTIONS_RRQ {
-        refuse_secret(&requested_name(&payload))?;
+    if [Command::OPTIONS_RRQ, Command::OPTIONS_WRQ].contains(&Command(command)) {
+        // Whichever of them the device takes for the option's name.
+        words(&payload).iter().try_for_each(|word| refuse_secret(word))?;
     }
     let raw = RawCommand::new(command, payload).map_err(refusal)?;
     // The code is in the audit log, what was sent with it is not.
@@ -63,6 +64,8 @@ fn refusal(reason: NotRaw) -> Problem {
             NotRaw::Transfer(_) => "transfer",
             NotRaw::Answer(_) => "answer",
             NotRaw::Disables(_) => "disables",
+            NotRaw::Template(_) => "template",
+            NotRaw::Clears(_) => "clears",
             NotRaw::TooLong => "too_long",
         },
     )

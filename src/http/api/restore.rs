@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::backups::{may_touch_templates, named, of_backup};
+use super::backups::{WITH_TEMPLATES, may_touch_templates, named, of_backup};
 use super::clearing::untouched;
 use super::effect::{Act, long};
 use super::restore_settings::{Aim, Outcome, Settings};
@@ -68,7 +68,8 @@ pub fn restore(call: &mut Call) -> Handled {
     let settings = settings.then(|| Settings::of(&content));
     let mut work = Work { label, people, templates, settings, dry_run, allow_other_device };
     let deadline = call.deadline_or(call.gateway.max_timeout)?;
-    let act = Act { kind: "restore", subject: Some(backup), deadline };
+    let with = if templates { WITH_TEMPLATES } else { "" };
+    let act = Act { kind: "restore", subject: Some(backup + with), deadline };
     long(call, act, move |session, deadline, between, ticket| {
         work.run(session, encoding, deadline, between, ticket)
     })

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::backups::may_touch_templates_of;
+use super::backups::{WITH_TEMPLATES, may_touch_templates_of};
 use super::effect::{Act, accepted, open};
 use super::people::named;
-use super::people_view::{device, is_unknown};
+use super::people_view::{device, is_unknown, note};
 use super::user_problem::of_user;
 use super::users::who;
 use crate::base::ids::DeviceId;
@@ -55,7 +55,8 @@ pub fn transfer(call: &mut Call) -> Handled {
         from,
     };
     let deadline = call.deadline_or(call.gateway.max_timeout)?;
-    let subject = Some(format!("user {} to {} devices", user_id.to_text(), transfer.to.len()));
+    let with = if templates { WITH_TEMPLATES } else { "" };
+    let subject = Some(format!("user {} to {} devices{with}", user_id.to_text(), transfer.to.len()));
     let act = Act { kind: "transfer_user", subject, deadline };
     let device_id = Some(transfer.from.to_string());
     open(call, act, device_id, false, move |ticket, gateway, reply| {
@@ -82,6 +83,7 @@ fn ending(ticket: &Ticket, from: &DeviceId, moved: Moved, remove_here: bool) -> 
         }
         Moved::Brought { fingerprints, told, removed } => (fingerprints, told, removed),
     };
+    note(ticket, &told);
     let shown = |trouble: &Trouble| json!({ "code": trouble.code, "detail": trouble.detail });
     let devices: Vec<Value> = told.iter().map(|told| device(Aim::Apply, told)).collect();
     let failed = devices.iter().filter(|device| device["state"] != "as_wanted").count();

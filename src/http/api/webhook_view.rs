@@ -7,9 +7,12 @@ use super::view::{moment, rfc3339};
 use super::webhook_input::PUNCH;
 use crate::base::clock::wall_of;
 use crate::base::secret::Secret;
-use crate::delivery::{Phase, Tried};
+use crate::delivery::{Phase, Target, Tried};
 use crate::http::gateway::Gateway;
 use crate::store::journal::delivery::{Attempt, Webhook};
+
+/// Stands where a query is not shown.
+const HIDDEN: &str = "?***";
 
 /// A webhook.
 #[derive(Debug, Serialize)]
@@ -89,6 +92,16 @@ impl WebhookView {
             updated_at: moment(webhook.updated_at),
             secret: None,
         }
+    }
+
+    /// The same for somebody who may see webhooks and not change them. Many URLs are all that it takes to write to
+    /// their receiver, so what may hold a token is left out.
+    #[must_use]
+    pub fn without_query(self) -> Self {
+        let shown =
+            Target::parse(&self.url).map_or_else(|_| String::new(), |target| target.shown().to_owned());
+        let url = if self.url.contains('?') { shown + HIDDEN } else { shown };
+        Self { url, ..self }
     }
 
     /// The same with its secret, which is never shown again.

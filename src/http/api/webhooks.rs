@@ -9,10 +9,13 @@ use super::ask_journal::{read, write};
 use super::webhook_input::{Change, Create, Replay, Start};
 use super::webhook_view::{AttemptView, TriedView, WebhookView};
 use crate::base::clock::millis;
+use crate::base::scope::Scope;
 use crate::http::call::{Call, Handled, Outcome};
+use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
 use crate::http::response::{Answer, Location};
+use crate::http::tokens::Who;
 use crate::store::StoreError;
 use crate::store::journal::backend::Backend;
 use crate::store::journal::delivery::{
@@ -33,14 +36,14 @@ enum Refused {
 pub fn list(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let deadline = call.deadline()?;
-    let gateway = Arc::clone(&call.gateway);
+    let (gateway, who) = (Arc::clone(&call.gateway), call.who.clone());
     let all = |backend: &mut dyn Backend| {
         let webhooks = backend.webhooks()?;
         webhooks.into_iter().map(|webhook| with_last(backend, webhook)).collect::<Result<Vec<_>, _>>()
     };
     read(call, deadline, all, move |webhooks| {
         let data: Vec<_> =
-            webhooks.into_iter().map(|(webhook, last)| WebhookView::new(webhook, last, &gateway)).collect();
+            webhooks.into_iter().map(|(webhook, last)| shown(webhook, last, &gateway, &who)).collect();
         Ok(as_json(200, &json!({ "count": data.len(), "data": data })))
     })
 }
@@ -49,15 +52,21 @@ pub fn list(call: &mut Call) -> Handled {
 pub fn one(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let (id, deadline) = (call.webhook()?, call.deadline()?);
-    let gateway = Arc::clone(&call.gateway);
+    let (gateway, who) = (Arc::clone(&call.gateway), call.who.clone());
     let look = move |backend: &mut dyn Backend| {
         let found = find(backend, id)?;
         known(backend, id, found)
     };
     read(call, deadline, look, move |found| {
         let (webhook, last) = found.map_err(problem)?;
-        Ok(as_json(200, &WebhookView::new(webhook, last, &gateway)))
+        Ok(as_json(200, &shown(webhook, last, &gateway, &who)))
     })
+}
+
+/// A webhook as this caller may see it.
+fn shown(webhook: Webhook, last: Option<Attempt>, gateway: &Gateway, who: &Who) -> WebhookView {
+    let view = WebhookView::new(webhook, last, gateway);
+    if who.may(Scope::Admin) { view } else { view.without_query() }
 }
 
 /// `POST /webhooks`

@@ -23,11 +23,11 @@ use crate::base::scope::Scope;
 pub(super) use login::{as_bearer, refusal};
 
 const fn show(path: &'static str, handler: fn(&mut Call) -> Handled) -> Route {
-    Route { method: "GET", path, scope: Some(Scope::Read), handler }
+    Route { method: "GET", path, scope: Some(Scope::Read), noted: false, handler }
 }
 
 const fn login(path: &'static str) -> Route {
-    Route { method: "POST", path, scope: None, handler: login::token }
+    Route { method: "POST", path, scope: None, noted: false, handler: login::token }
 }
 
 /// The table.

@@ -114,7 +114,7 @@ pub(super) fn describe(doc: &mut Document) {
             "The file.",
             [("application/octet-stream", json!({ "type": "string" }), "ZKGATEBK…".into())],
         )
-        .fails(&[disk]);
+        .fails(&[disk, &[(503, "store_busy")]]);
     doc.delete("/api/v1/backups/{id}", "deleteBackup", "Delete a backup")
         .no_body()
         .answers_nothing(204, "It is gone.")

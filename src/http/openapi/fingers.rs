@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Document;
 use super::operation::{key, query, timeout};
-use super::problems::{ANSWER, Case, EFFECT, NOTED, SESSION, TABLE};
+use super::problems::{ANSWER, Case, EFFECT, KEPT, NOTED, SESSION, TABLE};
 use super::schema::{
     between, count, form, input, list, named, object, only, or_null, text, truth, with, word,
 };
@@ -16,7 +16,7 @@ pub(super) fn describe(doc: &mut Document) {
     doc.tag(
         "Fingerprints",
         "Templates are biometric data: off for a device until `biometrics` in its settings is on, and every look at \
-         them is in the audit log.",
+         them is in the audit log before it is answered.",
     );
     let base64 = || form("^[A-Za-z0-9+/]*={0,2}$");
     doc.schema(
@@ -103,7 +103,7 @@ pub(super) fn describe(doc: &mut Document) {
                 "data": [{ "user_id": "1001", "uid": 1, "finger": 1, "use": "valid", "bytes": 1220 }],
             }),
         )
-        .fails(&[SESSION, ANSWER, TABLE, &[(403, "biometrics_off")]]);
+        .fails(&[SESSION, ANSWER, TABLE, KEPT, &[(403, "biometrics_off")]]);
     doc.put("/api/v1/devices/{id}/templates", "putTemplates", "Write the fingerprints of many people")
         .tells(
             "A long operation, in the fast form where the device knows it. The people must be there; fingers that are \
@@ -139,7 +139,7 @@ pub(super) fn describe(doc: &mut Document) {
             "Template",
             json!({ "user_id": "1001", "finger": 1, "algorithm": "10", "data": "T3IjUw==" }),
         )
-        .fails(&[SESSION, ANSWER, TABLE, SOMEBODY, &[(404, "unknown_template")]]);
+        .fails(&[SESSION, ANSWER, TABLE, KEPT, SOMEBODY, &[(404, "unknown_template")]]);
     doc.put(path, "putTemplate", "Write a template")
         .tells("It is read back before it is called done.")
         .takes([timeout(SECONDS), key()])

@@ -32,7 +32,7 @@ pub(super) fn describe(doc: &mut Document) {
             ("user_id", text(), ""),
             ("uid", between(0, 65535), "the device's internal index"),
             ("written", word(&["created", "updated", "unchanged", "deleted"]), ""),
-            ("operation_id?", count(), "missing if it could not be noted"),
+            ("operation_id?", count(), ""),
         ]),
     );
     let many = |of: Value| with(list(&of), "maxItems", 5000);

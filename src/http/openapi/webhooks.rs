@@ -98,7 +98,7 @@ fn webhook() -> Vec<Member> {
     vec![
         ("id", count(), ""),
         ("name", text(), ""),
-        ("url", text(), ""),
+        ("url", text(), "its query is `***` for a token without the scope `admin`"),
         ("events", list(&only("punch")), ""),
         ("devices", list(&text()), "only rows of these; all, if there are none"),
         ("users", list(&text()), "only rows of these user ids; all, if there are none"),

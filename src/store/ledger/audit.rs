@@ -1,7 +1,7 @@
 //! The audit log: who did what to which device, when, and how that ended. Rows are added and never changed; the
 //! database itself refuses to lose any of the last 500,000.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::Book;
 use crate::store::embedded::failed;
@@ -61,6 +61,19 @@ impl Book {
     /// Whatever the file says.
     pub fn audit(&mut self, row: &NewAudit) -> Result<(), StoreError> {
         add(&self.connection, row)
+    }
+
+    /// Adds several rows, or none.
+    ///
+    /// # Errors
+    /// Whatever the file says.
+    pub fn audit_all(&mut self, rows: &[NewAudit]) -> Result<(), StoreError> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        for row in rows {
+            add(&transaction, row)?;
+        }
+        transaction.commit().map_err(failed)
     }
 
     /// The rows that are wanted, oldest first, and whether there are more.

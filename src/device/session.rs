@@ -81,6 +81,8 @@ pub struct Session {
     pub(super) amends: Amends,
     /// Another one whenever this session changes the table of users.
     pub(super) people_edition: u64,
+    /// The highest index that somebody had in this session.
+    pub(super) last_index: u16,
     serial_number: Option<String>,
 }
 
@@ -97,6 +99,7 @@ impl Session {
             enabled: false,
             amends: Amends::default(),
             people_edition: 0,
+            last_index: 0,
             serial_number,
         }
     }

@@ -24,6 +24,8 @@ pub struct Told {
     pub lines: Vec<Line>,
     /// How many more there were.
     pub lines_left_out: usize,
+    /// Who was changed by somebody else at the same time, and not by this.
+    pub disturbed: Vec<UserId>,
     /// Which device it was.
     pub serial_number: Option<String>,
     /// What kept the device from being looked at, or all of it from being done.
@@ -33,8 +35,15 @@ pub struct Told {
 impl Told {
     /// Nothing yet of this device.
     pub(super) fn nothing(id: DeviceId) -> Self {
-        let counts = Counts::default();
-        Self { id, counts, lines: Vec::new(), lines_left_out: 0, serial_number: None, problem: None }
+        Self {
+            id,
+            counts: Counts::default(),
+            lines: Vec::new(),
+            lines_left_out: 0,
+            disturbed: Vec::new(),
+            serial_number: None,
+            problem: None,
+        }
     }
 }
 
@@ -279,8 +288,9 @@ impl Errand {
 
     /// Takes the rows of a part. What broke the session is given back, after what was done by then was noted.
     fn take(&self, ids: &[UserId], report: Result<Report, DeviceError>) -> Result<(), DeviceError> {
-        let Report { rows, broke } = report?;
+        let Report { rows, broke, disturbed } = report?;
         let mut told = lock(&self.told);
+        told.disturbed.extend(disturbed);
         for (user_id, row) in ids.iter().zip(rows) {
             told.counts.take(&row);
             let what = row.map_or_else(What::Failed, What::Done);

@@ -232,7 +232,7 @@ pub(super) fn write(
     };
     let changes = std::slice::from_ref(&copy.user);
     let mut pause = |session: &mut Session| between.pause(session);
-    let Report { mut rows, broke } =
+    let Report { mut rows, broke, .. } =
         session.write_users(changes, Mode::Upsert, encoding, &mut pause, &mut |_| {}, deadline)?;
     let row = rows.pop().unwrap_or(Err(UserError::NotTried));
     let is_there = row.is_ok();
@@ -273,7 +273,7 @@ fn remove(
     between: &mut Between<'_>,
 ) -> Result<Result<(), Trouble>, DeviceError> {
     let mut pause = |session: &mut Session| between.pause(session);
-    let Report { mut rows, broke } = session.delete_users(&[who], &mut pause, &mut |_| {}, deadline)?;
+    let Report { mut rows, broke, .. } = session.delete_users(&[who], &mut pause, &mut |_| {}, deadline)?;
     if let Some(error) = broke {
         return Err(error);
     }

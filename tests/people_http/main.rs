@@ -192,6 +192,34 @@ fn five_hundred_people_cost_two_round_trips_each_and_three_reads() {
 }
 
 #[test]
+fn who_is_changed_at_the_device_meanwhile_is_not_written_over_and_is_told() {
+    let service = Setup::new().set("ZKGATE_SESSIONS_REPLY_TIMEOUT", "30s").start();
+    let simulator = Simulator::start(Config { users: 5, ..Config::default() }).unwrap();
+    let device = simulator.devices()[0].clone();
+    let path = format!("/devices/{}/users", service.add_up(&device));
+    set(&device, "delay:1500ms@8*1");
+    let new: Vec<_> = (2001..=2003).map(|n| json!({ "user_id": n.to_string(), "name": "New" })).collect();
+    let upsert: Vec<_> = new.into_iter().chain([json!({ "user_id": "1005", "card_number": 99 })]).collect();
+    let begun = service.post(&format!("{path}/bulk"), &json!({ "upsert": upsert }));
+    eventually("the first is written", || device.counters().command(8) == 1);
+    // Somebody enters a person at the menu, who gets the next index, and renames two others.
+    let menu = |n: u32, uid: u16| zkgate::wire::record::user::User {
+        uid,
+        user_id: zkgate::wire::record::UserId::from_number(n),
+        name: zkgate::wire::text::FixedText::new(b"Menu").unwrap(),
+        ..device.users()[0].clone()
+    };
+    for user in [menu(7777, 7), menu(1005, 5), menu(1004, 4)] {
+        assert!(device.add_user(user));
+    }
+    let ended = over(&service, &begun);
+    assert_eq!((&ended["state"], &ended["result"]["created"]), (&json!("done"), &json!(3)), "{ended}");
+    let found = ["7777", "1005", "1004", "2002"].map(|id| named(&device, id));
+    assert_eq!(found.each_ref().map(Option::as_deref), ["Menu", "Menu", "Menu", "New"].map(Some));
+    assert_eq!((device.users().len(), &ended["result"]["disturbed"]), (9, &json!(["1004"])), "{ended}");
+}
+
+#[test]
 fn a_row_that_fails_fails_alone_and_a_bad_request_changes_nothing() {
     let (service, _simulator, device, path) = usual(2);
     let bulk = format!("{path}/bulk");

@@ -61,6 +61,8 @@ fn what_a_silent_device_was_told_at_its_end_is_not_called_done() {
                 scope.spawn(move || {
                     let service = crate::service::Service::start();
                     let case = add(&service, zkgate::simulator::Profile::Tft, transport, 0);
+                    // The first call of all says more than it asks.
+                    assert_eq!(service.get(&case.path("/time")).status, 200);
                     fault(&case.device, "blackhole");
                     let told = service.post(&case.path(path), &body).problem(502, "outcome_unknown");
                     let operation = service.get(&format!("/operations/{}", told["operation_id"])).json();

@@ -10,7 +10,7 @@ use super::clearing::untouched;
 use super::effect::{Act, long};
 use super::restore_settings::{Aim, Outcome, Settings};
 use super::user_view::written;
-use super::users_bulk::{pause, told_already};
+use super::users_bulk::{pause, tell_disturbed, told_already};
 use crate::base::deadline::Deadline;
 use crate::device::templates::{Fingerprint, PersonWrite};
 use crate::device::users::{Mode, Progress, Report, UserChange, UserError};
@@ -133,7 +133,11 @@ impl Work {
         };
         // Nothing was written of anybody.
         let not_tried = || vec![Err(UserError::NotTried); self.people.len()];
-        let report = report.unwrap_or_else(|error| Report { rows: not_tried(), broke: Some(error) });
+        let report = report.unwrap_or_else(|error| Report {
+            rows: not_tried(),
+            broke: Some(error),
+            disturbed: Vec::new(),
+        });
         self.told(report, set.as_ref(), ticket)
     }
 
@@ -248,7 +252,7 @@ impl Work {
     }
 
     fn told(&self, report: Report, set: Option<&Outcome>, ticket: &Ticket) -> Result<Ending, DeviceError> {
-        let Report { rows, broke } = report;
+        let Report { rows, broke, disturbed } = report;
         let mut told: Vec<Value> = Vec::with_capacity(self.people.len());
         let mut failed = 0;
         for (person, row) in self.people.iter().zip(rows) {
@@ -262,10 +266,11 @@ impl Work {
             });
         }
         let total = self.people.len();
-        let result = json!({
+        let mut result = json!({
             "dry_run": false, "people": total, "failed": failed, "rows": told,
             "settings": set.map(|set| set.told(Aim::Set)),
         });
+        tell_disturbed(&mut result, &disturbed);
         if let Some(error) = broke {
             let what =
                 if error.keeps_session() { "It ended early" } else { "The session with the device broke" };

@@ -112,6 +112,7 @@ struct Work {
 pub(super) struct Told {
     rows: Vec<Value>,
     failed: usize,
+    disturbed: Vec<UserId>,
 }
 
 impl Work {
@@ -164,7 +165,10 @@ impl Told {
         total: u64,
     ) -> Result<(), DeviceError> {
         let (rows, broke) = match report {
-            Ok(Report { rows, broke }) => (rows, broke),
+            Ok(Report { rows, broke, disturbed }) => {
+                self.disturbed.extend(disturbed);
+                (rows, broke)
+            }
             // Before anything was written in this part.
             Err(error) if self.rows.is_empty() => return Err(error),
             Err(error) => (Vec::new(), Some(error)),
@@ -203,7 +207,7 @@ impl Told {
     fn result(self, total: u64) -> Value {
         let is = |row: &Value, word: &str| row.get("written").and_then(Value::as_str) == Some(word);
         let count = |word| self.rows.iter().filter(|row| is(row, word)).count();
-        json!({
+        let mut result = json!({
             "people": total,
             "created": count("created"),
             "updated": count("updated"),
@@ -211,7 +215,21 @@ impl Told {
             "deleted": count("deleted"),
             "failed": self.failed,
             "rows": self.rows,
-        })
+        });
+        tell_disturbed(&mut result, &self.disturbed);
+        result
+    }
+}
+
+/// Tells who was not written and is not as they were: somebody else changes people of the device at the same time.
+pub(super) fn tell_disturbed(result: &mut Value, disturbed: &[UserId]) {
+    if let (Value::Object(members), false) = (result, disturbed.is_empty()) {
+        let ids: Vec<_> = disturbed.iter().map(|id| id.to_text()).collect();
+        log::warn!(
+            "{} people of a device were changed by somebody else while others were written",
+            ids.len()
+        );
+        members.insert("disturbed".to_owned(), json!(ids));
     }
 }
 

@@ -224,7 +224,7 @@ impl Session {
     }
 
     /// Makes options effective. What was written is written, whatever becomes of this.
-    fn refresh_options(&mut self, deadline: Deadline) {
+    pub(super) fn refresh_options(&mut self, deadline: Deadline) {
         self.doubtful |= self
             .ask(Request::bare(Command::REFRESHOPTION), deadline)
             .is_err_and(|error| !error.keeps_session());

@@ -2,9 +2,13 @@
 
 use serde_json::{Map, Value, json};
 use zkgate::simulator::{Config, DeviceHandle, Fault, Profile, Simulator};
+use zkgate::wire::command::Command;
 
 use super::service::{Answer, Service};
 use super::{device, over};
+
+/// The command that makes options effective.
+const REFRESH_OPTIONS: u16 = Command::REFRESHOPTION.0;
 
 /// A device with a service, and where it is in the API.
 struct Rig {
@@ -194,8 +198,12 @@ fn settings_that_break_off_tell_what_was_set() {
         assert!(rows.len() == 2 && rows.iter().all(|row| row["code"] == "not_tried"), "{fault}: {ended}");
         rig.device.clear_faults();
         rig.service.until_state(&rig.id, "idle");
+        let refreshed = || rig.device.counters().command(REFRESH_OPTIONS);
+        let before = refreshed();
         let ended = rig.restore(&backup);
         assert_eq!(ended["state"], "done", "{fault}: {ended}");
+        assert_eq!(rig.device.unrefreshed(), 0, "{fault}");
+        assert!(refreshed() > before, "{fault}: what an earlier attempt wrote is effective in any case");
         assert_eq!(rig.shown("options/VOLUME")["value"], "33", "{fault}");
         assert_eq!(rig.plan(&backup)["different"], json!([]), "{fault}");
     }

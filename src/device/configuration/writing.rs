@@ -83,13 +83,16 @@ impl Session {
         };
         self.effect(Request::new(asked, payload), deadline)?;
         let now = self.found(wanted.place(), deadline).map_err(DeviceError::after_effects)?;
-        let effective = match wanted {
-            Configured::Option(_) => Command::REFRESHOPTION,
-            _ => Command::REFRESHDATA,
-        };
-        // What was written is written, whatever becomes of this.
-        self.doubtful |=
-            self.ask(Request::bare(effective), deadline).is_err_and(|error| !error.keeps_session());
+        match wanted {
+            Configured::Option(_) => self.refresh_options(deadline),
+            _ => self.refresh(deadline),
+        }
         DeviceError::unless_kept(asked, before, &Found::of(wanted), &now)
+    }
+
+    /// Makes all settings effective, also those that an attempt wrote which broke before it could do this.
+    pub fn settings_effective(&mut self, deadline: Deadline) {
+        self.refresh_options(deadline);
+        self.refresh(deadline);
     }
 }

@@ -97,6 +97,9 @@ impl Settings {
                 outcome.broke = pause(session).err();
             }
         }
+        if aim == Aim::Set && outcome.broke.is_none() {
+            session.settings_effective(deadline);
+        }
         outcome
     }
 

@@ -10,6 +10,8 @@ mod site;
 mod enrolment;
 #[path = "people/faults.rs"]
 mod faults;
+#[path = "people/meanwhile.rs"]
+mod meanwhile;
 #[path = "people/templates.rs"]
 mod templates;
 #[path = "people/users.rs"]

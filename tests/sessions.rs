@@ -152,6 +152,55 @@ fn a_restart_is_said_once_and_ends_the_session() {
     }
 }
 
+/// Faults, over which carrier, and what is known afterwards of a restart that they befall.
+const UNANSWERED: [(&[&str], Carrier, Option<Reached>); 8] = [
+    // Nothing is heard: perhaps it restarts, perhaps somebody has cut the cable.
+    (&["blackhole"], Carrier::Tcp, Some(Reached::Perhaps)),
+    (&["blackhole"], Carrier::Udp, Some(Reached::Perhaps)),
+    // It is not carried out, and the device goes on in the same session.
+    (&["reject@1004", "swallow@1004"], Carrier::Tcp, Some(Reached::Yes)),
+    (&["reject@1004", "swallow@1004"], Carrier::Udp, Some(Reached::Yes)),
+    // The session is forgotten: told over TCP by nobody, and over UDP by a new one.
+    (&["forget@1004"], Carrier::Tcp, Some(Reached::Perhaps)),
+    (&["forget@1004"], Carrier::Udp, None),
+    // It restarts at once.
+    (&["swallow@1004"], Carrier::Tcp, None),
+    (&["swallow@1004"], Carrier::Udp, None),
+];
+
+#[test]
+fn a_restart_that_is_not_answered_is_done_only_if_the_session_is_gone() {
+    for (faults, carrier, expected) in UNANSWERED {
+        let (_simulator, device) = device(Config { restart_time: Duration::ZERO, ..Config::default() });
+        let mut session = session(&device, carrier);
+        for fault in faults {
+            device.set_fault(Fault::parse(fault).unwrap());
+        }
+        let outcome = session.restart(soon());
+        let reached = outcome.as_ref().err().map(|error| error.reached);
+        assert_eq!(reached, expected, "{faults:?} over {}: {outcome:?}", carrier.name());
+        assert!(session.is_doubtful() && device.counters().command(1004) <= 1, "{faults:?}");
+        site::until("nobody is left", || device.sessions() <= usize::from(outcome.is_err()));
+    }
+}
+
+#[test]
+fn a_device_that_was_to_be_switched_off_and_says_nothing_is_perhaps_off() {
+    for carrier in [Carrier::Tcp, Carrier::Udp] {
+        for fault in ["blackhole", "swallow@1005"] {
+            let (_simulator, device) = device(Config::default());
+            let mut session = session(&device, carrier);
+            device.set_fault(Fault::parse(fault).unwrap());
+            let outcome = session.power_off(soon());
+            let known = outcome.as_ref().map_err(|error| error.reached);
+            // A connection that ends tells that it went off.
+            let ends = fault != "blackhole" && carrier == Carrier::Tcp;
+            let expected = if ends { Ok(&()) } else { Err(Reached::Perhaps) };
+            assert_eq!(known, expected, "{fault} over {}: {outcome:?}", carrier.name());
+        }
+    }
+}
+
 #[test]
 fn an_effect_whose_answer_is_lost_is_said_once_and_its_outcome_is_unknown() {
     for profile in [Profile::Tft, Profile::OldUdp] {

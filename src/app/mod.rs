@@ -15,13 +15,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::base::alarm::Alarms;
-use crate::base::clock::{Clock, SystemClock};
+use crate::base::clock::{Clock, SystemClock, millis};
 use crate::base::confirmations::Confirmations;
 use crate::base::deadline::Deadline;
+use crate::base::ids::DeviceId;
 use crate::base::liveness::Liveness;
 use crate::base::secret::Secret;
 use crate::config::{Settings, Token};
 use crate::delivery::Deliveries;
+use crate::device::amends::Owed;
 use crate::discovery::Discovery;
 use crate::fleet::Fleet;
 use crate::http::acceptor::{self, Acceptor};
@@ -99,6 +101,8 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+/// What was under way longer ago has been mended by now, in milliseconds: a day.
+const LEFT_LONG_AGO: i64 = 24 * 3600 * 1000;
 /// For how long the ledger may take for its first question.
 const OPENING: Duration = Duration::from_secs(30);
 /// The API description: OpenAPI 3.1, or the reference page for people in Markdown.
@@ -138,6 +142,9 @@ impl App {
         let opening = Deadline::after(clock.now(), OPENING);
         let made = ledger.ask(opening, Book::tokens)?;
         let device_settings = ledger.ask(opening, Book::device_settings)?;
+        let day_ago = millis(clock.wall()) - LEFT_LONG_AGO;
+        let left = |kind: &'static str| ledger.ask(opening, move |book| book.interrupted(kind, day_ago));
+        let (enrolling, disabled) = (left("enrol")?, left("clear")?);
         let sealer = Arc::new(Sealer::new(settings.backup_key_file.clone()));
         let operations = Operations::new(ledger, Arc::clone(&clock));
         let journal = Journal::open(&translate::journal(settings), Arc::clone(&clock), &liveness)?;
@@ -151,6 +158,11 @@ impl App {
             Box::new(move |id, observation| recorded.record(id, observation)),
             &liveness,
         )?;
+        for (devices, owed) in [(enrolling, Owed::EndOfEnrolment), (disabled, Owed::Enabling)] {
+            for id in devices.iter().filter_map(|id| DeviceId::parse(id)) {
+                registry.owe(&id, owed);
+            }
+        }
         registry.trace_with(Tracer::start(settings.state_dir.join("traces"), Arc::clone(&clock))?);
         let configured = Arc::clone(&registry);
         // Before there is a device that they could miss.

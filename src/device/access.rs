@@ -90,6 +90,28 @@ impl Session {
         })
     }
 
+    /// Sets the group of a person, their time zones, or both; gives what they have then.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub fn set_access_of(
+        &mut self,
+        person: &UserRecord,
+        (group, zones): (Option<u8>, Option<PersonZones>),
+        deadline: Deadline,
+    ) -> Result<(u8, PersonZones), DeviceError> {
+        if let Some(group) = group {
+            self.set_group_of(person, group, deadline)?;
+        }
+        if let Some(zones) = zones {
+            let set = self.set_zones_of(person, zones, deadline);
+            if group.is_some() { set.map_err(DeviceError::after_effects)? } else { set? }
+        }
+        let group = self.group_of(person, deadline).map_err(DeviceError::after_effects)?;
+        let zones = self.zones_of(person, deadline).map_err(DeviceError::after_effects)?;
+        Ok((group, zones))
+    }
+
     /// The time zones of a group.
     ///
     /// # Errors
@@ -215,7 +237,7 @@ impl Session {
         parse(&reply.payload).map_err(|EndOfBytes| Self::malformed(asked))
     }
 
-    /// Writes something small, once, unless it is so already; reads it back, and makes it effective.
+    /// Writes something small, once, unless it is so already; reads it back, and makes it effective in any case.
     pub(super) fn write<T: PartialEq>(
         &mut self,
         asked: Command,
@@ -226,10 +248,12 @@ impl Session {
     ) -> Result<(), DeviceError> {
         let before = read(self)?;
         if before == *wanted {
+            // Perhaps by an attempt that broke before it could do this.
+            self.refresh(deadline);
             return Ok(());
         }
         self.effect(Request::new(asked, payload), deadline)?;
-        let now = read(self)?;
+        let now = read(self).map_err(DeviceError::after_effects)?;
         self.refresh(deadline);
         DeviceError::unless_kept(asked, &before, wanted, &now)
     }

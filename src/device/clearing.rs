@@ -86,7 +86,9 @@ impl Session {
         {
             stock.faces = Some(0);
         }
-        if stock.templates.is_none() && may_read_templates {
+        // "None" of a device without people proves nothing: it may be one that counts nothing.
+        let proves_nothing = users == 0 && stock.templates == Some(0);
+        if (stock.templates.is_none() || proves_nothing) && may_read_templates {
             stock.templates = Some(count(self.templates_in_pieces(pause, deadline)?.len()));
         }
         Ok(stock)
@@ -140,7 +142,10 @@ impl Stock {
     pub fn after(&self, what: Clearing, before: &Self) -> Verdict {
         let done = match what {
             Clearing::Administrators => Some(self.administrators == 0),
-            Clearing::Data(DataKind::Users) => Some(self.users == 0),
+            // A finger that stays would be that of whoever gets the index next.
+            Clearing::Data(DataKind::Users) => {
+                Some(self.users == 0 && self.templates.unwrap_or_default() == 0)
+            }
             Clearing::Data(DataKind::Templates) => self.templates.map(|left| left == 0),
             Clearing::Data(DataKind::Attendance) => self.records.map(|left| left == 0),
             // It may have its next entry already: that it was cleared.
@@ -193,6 +198,8 @@ mod tests {
         let templates = Clearing::Data(DataKind::Templates);
         let operations = Clearing::Data(DataKind::Operations);
         let empty = Stock { users: 0, administrators: 0, templates: Some(0), ..BEFORE };
+        let fingers = Stock { users: 0, administrators: 0, ..BEFORE };
+        let unseen = Stock { templates: None, ..fingers.clone() };
         let nothing = Stock { records: Some(0), operations: Some(1), ..empty.clone() };
         let common = Stock { administrators: 0, ..BEFORE };
         let bare = Stock { templates: Some(0), ..BEFORE };
@@ -203,6 +210,8 @@ mod tests {
             (Clearing::Administrators, &empty, Verdict::More),
             (users, &empty, Verdict::Done),
             (users, &BEFORE, Verdict::Kept),
+            (users, &fingers, Verdict::Kept),
+            (users, &unseen, Verdict::Done),
             (users, &nothing, Verdict::More),
             (templates, &bare, Verdict::Done),
             (templates, &BEFORE, Verdict::Kept),

@@ -1,11 +1,12 @@
 //! Enrolling a finger at a device from afar: started here, done by the person who stands there, told by events.
 //! Many newer devices cannot do it, and say so or say nothing.
 //!
-//! However it ends, the device verifies people again as long as the session lasts. A session that breaks in the
-//! middle leaves that to the device's own patience.
+//! However it ends, the device verifies people again as long as the session lasts. If the session breaks in the
+//! middle, the next one begins with ending it ([`super::amends`]).
 
 use std::time::{Duration, Instant};
 
+use super::amends::Owed;
 use super::error::DeviceError;
 use super::session::Session;
 use crate::base::deadline::Deadline;
@@ -13,6 +14,7 @@ use crate::dialog::Request;
 use crate::wire::command::Command;
 use crate::wire::enrolment::EnrolmentRequest;
 use crate::wire::event::{ENROLL_FINGER, Enrolment, Event, FINGER, SCORE};
+use crate::wire::record::UserId;
 use crate::wire::record::template::Validity;
 use crate::wire::record::user_record::UserRecord;
 
@@ -21,6 +23,8 @@ use crate::wire::record::user_record::UserRecord;
 #[derive(Debug)]
 #[must_use = "the device enrols until it is told to end that"]
 pub struct Enrolling {
+    user_id: UserId,
+    uid: u16,
     finger: u8,
     /// What the session had registered for before.
     events: Option<u32>,
@@ -35,6 +39,8 @@ pub enum Outcome {
         /// Bytes of its template.
         template_size: u16,
     },
+    /// The device says so, and has no template of the finger.
+    NotStored,
     /// The samples were not good enough, or nobody came.
     Failed {
         /// The device's number for the reason.
@@ -92,10 +98,12 @@ impl Session {
         let wanted = [FINGER, ENROLL_FINGER, SCORE].map(u32::from).iter().sum::<u32>();
         self.register_events(events.unwrap_or_default() | wanted, deadline)?;
         self.take_enrolment_events();
-        let enrolling = Enrolling { finger, events, over: None };
+        let enrolling =
+            Enrolling { user_id: person.user().user_id, uid: person.user().uid, finger, events, over: None };
         let begun = self.capture(Command::CANCELCAPTURE, deadline).and_then(|()| {
+            self.amends.owe(Owed::EndOfEnrolment);
             self.effect(Request::new(Command::STARTENROLL, payload), deadline)?;
-            self.capture(Command::STARTVERIFY, deadline)
+            self.capture(Command::STARTVERIFY, deadline).map_err(DeviceError::after_effects)
         });
         match begun {
             Ok(()) => Ok(enrolling),
@@ -123,14 +131,37 @@ impl Session {
         deadline: Deadline,
     ) -> Result<Outcome, DeviceError> {
         let mut enrolling = self.begin_enrolment(person, finger, validity, deadline)?;
-        let done = enrolling.follow(self, told, pause, deadline);
+        // From here on the device has begun: whatever breaks, it is not begun once more.
+        let done = enrolling.follow(self, told, pause, deadline).map_err(DeviceError::after_effects);
         match done {
             Err(error) if !error.keeps_session() => Err(error),
             done => {
-                self.end_whatever(enrolling, deadline)?;
-                done
+                self.end_whatever(enrolling, deadline).map_err(DeviceError::after_effects)?;
+                match done? {
+                    Outcome::Done { .. } if !self.has_template(person, finger, deadline)? => {
+                        Ok(Outcome::NotStored)
+                    }
+                    outcome => Ok(outcome),
+                }
             }
         }
+    }
+
+    /// Whether the device really has what it says that it has got.
+    fn has_template(
+        &mut self,
+        person: &UserRecord,
+        finger: u8,
+        deadline: Deadline,
+    ) -> Result<bool, DeviceError> {
+        let deadline = deadline.max(self.shortly());
+        if self.template(person, finger, deadline).map_err(DeviceError::after_effects)?.is_some() {
+            return Ok(true);
+        }
+        // A device that does not want to say answers in the same way.
+        let table = self.templates(deadline).map_err(DeviceError::after_effects)?;
+        let uid = person.user().uid;
+        Ok(table.iter().any(|template| (template.uid, template.finger) == (uid, finger)))
     }
 
     /// Ends an enrolment of which something else is to be told than how that went. What the device refuses is
@@ -201,6 +232,7 @@ impl Enrolling {
                 other => first = first.and(other),
             }
         }
+        session.amends.settle(Owed::EndOfEnrolment);
         match session.register_events(self.events.unwrap_or_default(), deadline) {
             Err(error) if !error.keeps_session() => return Err(error),
             other => first = first.and(other),
@@ -237,12 +269,21 @@ impl Enrolling {
         }
     }
 
+    /// Whether it is about the person who is enrolled here: firmware that knows people by index may say that.
+    fn is_about(&self, user_id: &UserId) -> bool {
+        *user_id == self.user_id || user_id.to_number() == Some(u32::from(self.uid))
+    }
+
     fn understand(&self, event: &Event) -> Option<Happening> {
         Some(match event {
             Event::Finger => Happening::FingerPlaced,
             Event::Score(score) => Happening::Score(*score),
             // Somebody else's finger, enrolled at the keypad meanwhile, is no news of ours.
-            Event::Enrolment(Enrolment::Done { finger, .. }) if *finger != self.finger => return None,
+            Event::Enrolment(Enrolment::Done { user_id, finger, .. })
+                if *finger != self.finger || !self.is_about(user_id) =>
+            {
+                return None;
+            }
             Event::Enrolment(Enrolment::Done { template_size, .. }) => {
                 Happening::Over(Outcome::Done { template_size: *template_size })
             }

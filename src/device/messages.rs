@@ -34,14 +34,22 @@ impl Session {
         })
     }
 
-    /// Deletes a message; one that is not there is deleted.
+    /// Deletes a message, said once; one that is not there is deleted. A device answers alike that it has no such
+    /// message and that it does not want to say, so the deletion is said in any case: two refusals count as "not
+    /// there", one does not.
     ///
     /// # Errors
     /// [`DeviceError`].
     pub fn delete_message(&mut self, id: u16, deadline: Deadline) -> Result<(), DeviceError> {
-        self.write(Command::DELETE_SMS, id.to_le_bytes().to_vec(), &None, deadline, |session| {
-            session.message(id, deadline)
-        })
+        let before = self.message(id, deadline)?;
+        match self.effect(Request::new(Command::DELETE_SMS, id.to_le_bytes()), deadline) {
+            Err(DeviceError { fault: Fault::Rejected { code, .. }, .. })
+                if before.is_none() && !code.is_unsupported() => {}
+            deleted => deleted?,
+        }
+        let left = self.message(id, deadline).map_err(DeviceError::after_effects)?;
+        self.refresh(deadline);
+        DeviceError::unless_kept(Command::DELETE_SMS, &before, &None, &left)
     }
 
     /// Gives a message to a person. Nothing reads back who has which, so the device's word counts.

@@ -5,6 +5,7 @@
 //! can be trusted any more.
 
 pub mod access;
+pub mod amends;
 pub mod clearing;
 pub mod clock;
 pub mod configuration;

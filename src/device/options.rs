@@ -203,8 +203,8 @@ impl Setting {
 }
 
 impl Session {
-    /// Writes an option unless it has that value already, reads it back, and makes it effective. A network setting
-    /// ends the session when it becomes effective.
+    /// Writes an option unless it has that value already, reads it back, and makes it effective in any case. A network
+    /// setting ends the session when it becomes effective.
     ///
     /// # Errors
     /// [`DeviceError`].
@@ -212,16 +212,22 @@ impl Session {
         let wanted = Some(setting.value.clone());
         let before = self.option(setting.name, deadline)?;
         if before == wanted {
+            // Perhaps by an attempt that broke before it could do this.
+            self.refresh_options(deadline);
             return Ok(());
         }
         let payload = option::write_request(setting.name, &setting.value);
         self.effect(Request::new(Command::OPTIONS_WRQ, payload), deadline)?;
-        let now = self.option(setting.name, deadline)?;
-        // What was written is written, whatever becomes of this.
+        let now = self.option(setting.name, deadline).map_err(DeviceError::after_effects)?;
+        self.refresh_options(deadline);
+        DeviceError::unless_kept(Command::OPTIONS_WRQ, &before, &wanted, &now)
+    }
+
+    /// Makes options effective. What was written is written, whatever becomes of this.
+    fn refresh_options(&mut self, deadline: Deadline) {
         self.doubtful |= self
             .ask(Request::bare(Command::REFRESHOPTION), deadline)
             .is_err_and(|error| !error.keeps_session());
-        DeviceError::unless_kept(Command::OPTIONS_WRQ, &before, &wanted, &now)
     }
 
     /// The important options: one small command for each.

@@ -1,11 +1,16 @@
 //! Restarting and switching off, the voice, and keeping people away from the keypad for a while.
 
+use std::time::Duration;
+
+use super::amends::Owed;
 use super::error::{DeviceError, Fault, Reached};
 use super::session::Session;
 use crate::base::deadline::Deadline;
-use crate::dialog::Request;
 use crate::dialog::error::DialogError;
+use crate::dialog::exchange::{Exchange, Reply};
+use crate::dialog::{Manners, Phase, Request};
 use crate::transport::TransportError;
+use crate::wire::carrier::Carrier;
 use crate::wire::command::Command;
 
 /// In what state a device was left that was disabled for a while.
@@ -19,19 +24,26 @@ pub enum Left {
 }
 
 impl Session {
-    /// Restarts the device. Some firmware answers first and some does not; both count as done. The session is
-    /// over in any case, and doubtful from then on.
+    /// Restarts the device. Some firmware answers first, and some ends the connection or forgets the session without a
+    /// word; all of that counts as done, and silence alone does not. The session is over in any case, and doubtful from
+    /// then on.
     ///
     /// # Errors
-    /// [`DeviceError`] when the command did not leave, or the device refused it.
+    /// [`DeviceError`] when the command did not leave, the device refused it, or nobody can tell whether it came.
     pub fn restart(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
-        self.last_command(Command::RESTART, deadline)
+        match self.last_command(Command::RESTART, deadline) {
+            Err(silent @ DeviceError { fault: Fault::Dialog(DialogError::Silent { .. }), .. }) => {
+                self.unless_forgotten(silent, deadline)
+            }
+            other => other,
+        }
     }
 
-    /// Switches the device off; the session is over in any case, and doubtful from then on.
+    /// Switches the device off; the session is over in any case, and doubtful from then on. A device that says nothing
+    /// may be off, or may not have heard it.
     ///
     /// # Errors
-    /// [`DeviceError`] when the command did not leave, or the device refused it.
+    /// [`DeviceError`] when the command did not leave, the device refused it, or nobody can tell whether it came.
     pub fn power_off(&mut self, deadline: Deadline) -> Result<(), DeviceError> {
         self.last_command(Command::POWEROFF, deadline)
     }
@@ -39,9 +51,42 @@ impl Session {
     fn last_command(&mut self, command: Command, deadline: Deadline) -> Result<(), DeviceError> {
         self.doubtful = true;
         match self.effect(Request::bare(command), deadline) {
-            Err(error) if error.reached != Reached::No && went_silent(&error.fault) => Ok(()),
+            Err(error) if error.reached != Reached::No && has_ended(&error.fault) => Ok(()),
             other => other,
         }
+    }
+
+    /// After a restart that was not answered: a device that has forgotten the session has restarted, one that answers in
+    /// it has not, and one that does not answer at all is `silent`.
+    fn unless_forgotten(&mut self, silent: DeviceError, deadline: Deadline) -> Result<(), DeviceError> {
+        match self.look(Command::GET_TIME, deadline) {
+            Ok(reply) if reply.is_ok() => return Err(DeviceError { reached: Reached::Yes, ..silent }),
+            Err(error) if !has_forgotten(&error.fault) => {}
+            _ => return Ok(()),
+        }
+        if self.carrier() == Carrier::Tcp {
+            return Err(silent);
+        }
+        // Some firmware does not answer strangers. If it takes a new session instead, it has no other.
+        let greeted = match self.look(Command::CONNECT, deadline) {
+            Ok(reply) => reply.is_ok(),
+            // It may want the comm key.
+            Err(error) => has_forgotten(&error.fault),
+        };
+        if greeted {
+            // Whatever comes of it, nobody needs that session.
+            let goodbye = Exchange::farewell(self.settings.farewell.min(LOOK));
+            let _ = self.link.converse(goodbye, deadline);
+        }
+        if greeted { Ok(()) } else { Err(silent) }
+    }
+
+    /// A short question, for whether there is an answer.
+    fn look(&mut self, command: Command, deadline: Deadline) -> Result<Reply, DeviceError> {
+        let manners = self.manners();
+        let manners = Manners { reply: manners.reply.min(LOOK), ..manners };
+        let question = Exchange::harmless(Request::bare(command), Phase::Reply, &manners);
+        self.link.converse(question, deadline)
     }
 
     /// Plays a voice prompt; 0 says "thank you", 10 beeps.
@@ -60,6 +105,7 @@ impl Session {
         let reply = self.ask(Request::bare(Command::ENABLEDEVICE), deadline)?;
         Self::accepted(Command::ENABLEDEVICE, &reply)?;
         self.enabled = true;
+        self.amends.settle(Owed::Enabling);
         Ok(())
     }
 
@@ -85,18 +131,22 @@ impl Session {
     ///
     /// Gives what came of it (an error of the work, or else of either switch), and in what state the device is
     /// left. If it is [`Left::Disabled`], people may be standing before a device that takes no input: the next
-    /// session is to begin with [`Session::enable`]. The same goes for work that panics.
+    /// session is to begin with [`Session::make_amends`]. The same goes for work that panics.
     pub fn while_disabled<T>(
         &mut self,
         deadline: Deadline,
         work: impl FnOnce(&mut Self) -> Result<T, DeviceError>,
     ) -> (Result<T, DeviceError>, Left) {
+        self.amends.owe(Owed::Enabling);
         let disabled = self
             .ask(Request::bare(Command::DISABLEDEVICE), deadline)
             .and_then(|reply| Self::accepted(Command::DISABLEDEVICE, &reply));
         if let Err(error) = disabled {
             // What was refused, or never left, changed nothing.
             let unchanged = error.keeps_session() || error.reached == Reached::No;
+            if unchanged {
+                self.amends.settle(Owed::Enabling);
+            }
             return (Err(error), if unchanged { Left::Enabled } else { Left::Disabled });
         }
         self.enabled = false;
@@ -121,10 +171,15 @@ impl Session {
     }
 }
 
-const fn went_silent(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::Dialog(DialogError::Silent { .. })
-            | Fault::Transport(TransportError::Closed | TransportError::Reset(_))
-    )
+/// The longest that a device is asked whether it still knows the session.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Whether the other end is gone; of a port without a connection, that nobody listens there any more.
+const fn has_ended(fault: &Fault) -> bool {
+    use TransportError::{Closed, Refused, Reset};
+    matches!(fault, Fault::Transport(Closed | Reset(_) | Refused(_)))
+}
+
+const fn has_forgotten(fault: &Fault) -> bool {
+    matches!(fault, Fault::Dialog(DialogError::SessionLost)) || has_ended(fault)
 }

@@ -17,7 +17,6 @@ use crate::wire::record::table::PunchTable;
 /// Which count of the device belongs to a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counted {
-    Users,
     Punches,
     Templates,
     Nothing,
@@ -97,7 +96,6 @@ impl Session {
     ) -> Result<T, DeviceError> {
         let sizes = self.free_sizes(deadline)?;
         let count = match counted {
-            Counted::Users => sizes.users,
             Counted::Punches => sizes.punches,
             Counted::Templates => sizes.fingerprints,
             Counted::Nothing => None,

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::amends::Amends;
 use super::error::{DeviceError, Fault, Reached};
 use super::link::Link;
 use super::log::Tenancy;
@@ -76,8 +77,12 @@ pub struct Session {
     pub(super) events: Option<u32>,
     /// Whether it made sure that people can use the device.
     pub(super) enabled: bool,
+    /// What the device is still to be told if this session breaks.
+    pub(super) amends: Amends,
     /// Another one whenever this session changes the table of users.
     pub(super) people_edition: u64,
+    /// The highest index that somebody had in this session.
+    pub(super) last_index: u16,
     serial_number: Option<String>,
 }
 
@@ -92,7 +97,9 @@ impl Session {
             tenancy,
             events: None,
             enabled: false,
+            amends: Amends::default(),
             people_edition: 0,
+            last_index: 0,
             serial_number,
         }
     }
@@ -182,7 +189,7 @@ impl Session {
 
     /// Makes a change effective, as some firmware wants it. Nothing that happens to this undoes the change; but a
     /// session that broke is closed.
-    pub(super) fn refresh(&mut self, deadline: Deadline) {
+    pub(crate) fn refresh(&mut self, deadline: Deadline) {
         self.doubtful |= self
             .ask(Request::bare(Command::REFRESHDATA), deadline)
             .is_err_and(|error| !error.keeps_session());

@@ -34,10 +34,13 @@ impl DataKind {
     }
 
     /// What is counted of it. A log may have got its next entry already.
-    const fn counted(self, sizes: &FreeSizes) -> Option<u32> {
+    fn counted(self, sizes: &FreeSizes) -> Option<u32> {
         match self {
             Self::Templates => sizes.fingerprints,
-            Self::Users => sizes.users,
+            // With their fingerprints: one that stays would be that of whoever gets the index next.
+            Self::Users => {
+                sizes.users.map(|users| users.saturating_add(sizes.fingerprints.unwrap_or_default()))
+            }
             Self::Attendance | Self::Operations => None,
         }
     }

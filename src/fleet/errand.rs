@@ -24,6 +24,8 @@ pub struct Told {
     pub lines: Vec<Line>,
     /// How many more there were.
     pub lines_left_out: usize,
+    /// Who was changed by somebody else at the same time, and not by this.
+    pub disturbed: Vec<UserId>,
     /// Which device it was.
     pub serial_number: Option<String>,
     /// What kept the device from being looked at, or all of it from being done.
@@ -33,8 +35,15 @@ pub struct Told {
 impl Told {
     /// Nothing yet of this device.
     pub(super) fn nothing(id: DeviceId) -> Self {
-        let counts = Counts::default();
-        Self { id, counts, lines: Vec::new(), lines_left_out: 0, serial_number: None, problem: None }
+        Self {
+            id,
+            counts: Counts::default(),
+            lines: Vec::new(),
+            lines_left_out: 0,
+            disturbed: Vec::new(),
+            serial_number: None,
+            problem: None,
+        }
     }
 }
 
@@ -230,6 +239,10 @@ impl Errand {
         let open = |row: &Result<Step, UserError>| matches!(row, Ok(Step::Add | Step::Change(_)));
         let rows = wish.people.iter().zip(&found.rows);
         let changes: Vec<_> = rows.filter(|(_, row)| open(row)).map(|(person, _)| person.clone()).collect();
+        if changes.is_empty() && found.rows.contains(&Ok(Step::Keep)) {
+            // They are as wanted perhaps by a call that broke before it could make that effective.
+            session.refresh(deadline);
+        }
         for (some, before) in changes.chunks(PART).zip((0..changes.len()).step_by(PART)) {
             if self.is_over(changes.len() - before) {
                 return Ok(());
@@ -275,8 +288,9 @@ impl Errand {
 
     /// Takes the rows of a part. What broke the session is given back, after what was done by then was noted.
     fn take(&self, ids: &[UserId], report: Result<Report, DeviceError>) -> Result<(), DeviceError> {
-        let Report { rows, broke } = report?;
+        let Report { rows, broke, disturbed } = report?;
         let mut told = lock(&self.told);
+        told.disturbed.extend(disturbed);
         for (user_id, row) in ids.iter().zip(rows) {
             told.counts.take(&row);
             let what = row.map_or_else(What::Failed, What::Done);

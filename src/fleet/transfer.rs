@@ -15,6 +15,7 @@ use crate::operations::Ticket;
 use crate::registry::{Between, Refusal, Terms};
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::UserId;
+use crate::wire::record::user_record::UserRecord;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -38,6 +39,9 @@ pub struct Transfer {
 /// Somebody as they were read.
 #[derive(Clone, Debug)]
 pub struct Copy {
+    /// Who answered where they were read, if that device tells its serial number.
+    serial_number: Option<String>,
+    record: UserRecord,
     user: UserChange,
     fingerprints: Vec<Fingerprint>,
     /// The version of the templates.
@@ -84,7 +88,8 @@ impl Fleet {
             &from,
             Terms::read(deadline),
             move |session, deadline, between| {
-                if must_have_none && has_fingerprints(session, who, deadline)? {
+                let mut pause = |session: &mut Session| between.pause(session);
+                if must_have_none && session.has_fingerprints(&who, &mut pause, deadline)? {
                     return Ok(Err(()));
                 }
                 read(session, who, encoding, with, deadline, between).map(Ok)
@@ -114,42 +119,31 @@ impl Fleet {
             wanted: Wanted::Copied(Arc::clone(&copy)),
         };
         let targets = transfer.to.iter().map(target).collect();
+        let copy = Arc::clone(&copy);
         let fleet = Arc::clone(self);
         let brought = move |ticket: &Ticket, told: Vec<Told>| {
             let all = told.iter().all(|told| told.problem.is_none() && told.counts.failed == 0);
             if !transfer.remove || !all || ticket.is_cancelled() {
                 return then(ticket, Moved::Brought { fingerprints, told, removed: None });
             }
-            let (who, ticket) = (transfer.user_id, ticket.clone());
+            let (ticket, from) = (ticket.clone(), transfer.from.clone());
             fleet.registry.submit_long(
-                &transfer.from,
+                &from,
                 Terms::effect(deadline),
-                move |session, deadline, between| remove(session, who, deadline, between),
+                move |session, deadline, between| match other_than(
+                    session, &transfer, &copy, deadline, between,
+                )? {
+                    Some(trouble) => Ok(Err(trouble)),
+                    None => remove(session, transfer.user_id, deadline, between),
+                },
                 move |result| {
-                    let removed = result.map_err(|refusal| trouble(&refusal)).and_then(|row| {
-                        row.map(drop)
-                            .map_err(|error| Trouble { code: error.code(), detail: error.to_string() })
-                    });
+                    let removed = result.map_err(|refusal| trouble(&refusal)).and_then(|removed| removed);
                     then(&ticket, Moved::Brought { fingerprints, told, removed: Some(removed) });
                 },
             );
         };
         self.go(targets, Aim::Apply, deadline, ticket, Box::new(brought));
     }
-}
-
-/// Whether there are fingerprints of somebody. What is in them is nobody's business here.
-fn has_fingerprints(session: &mut Session, who: UserId, deadline: Deadline) -> Result<bool, DeviceError> {
-    if session.free_sizes(deadline)?.fingerprints == Some(0) {
-        return Ok(false);
-    }
-    let Some(record) = session.user(&who, deadline)? else { return Ok(false) };
-    for finger in 0..=9 {
-        if session.template(&record, finger, deadline)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Reads somebody as they are. The table of templates says more than a single template: what each is good for, and
@@ -176,7 +170,35 @@ fn read(
     });
     let fingerprints: Vec<_> = fingerprints.collect();
     let algorithm = if fingerprints.is_empty() { None } else { session.option(ALGORITHM, deadline)? };
-    Ok(Some(Copy { user: UserChange::like(record, encoding), fingerprints, algorithm }))
+    let serial_number = session.who_is_there(deadline)?.map(str::to_owned);
+    let user = UserChange::like(record.clone(), encoding);
+    Ok(Some(Copy { serial_number, record, user, fingerprints, algorithm }))
+}
+
+/// Why somebody must not be removed: what is there now is not what was brought to the others. Bringing it took a
+/// while, in which people stood at the device and programs wrote to it.
+fn other_than(
+    session: &mut Session,
+    transfer: &Transfer,
+    copy: &Copy,
+    deadline: Deadline,
+    between: &mut Between<'_>,
+) -> Result<Option<Trouble>, DeviceError> {
+    if session.who_is_there(deadline)? != copy.serial_number.as_deref() {
+        let detail = "Another device answers at the address now. Nobody was removed.".to_owned();
+        return Ok(Some(Trouble { code: "other_device", detail }));
+    }
+    let (who, encoding, with) = (transfer.user_id, transfer.encoding, transfer.fingerprints);
+    let mut pause = |session: &mut Session| between.pause(session);
+    if !with && !transfer.lose_fingerprints && session.has_fingerprints(&who, &mut pause, deadline)? {
+        let detail =
+            "They have got fingerprints meanwhile, which would be lost. They were not removed.".to_owned();
+        return Ok(Some(Trouble { code: "templates_would_go", detail }));
+    }
+    let now = read(session, who, encoding, with, deadline, between)?;
+    let same = now.is_some_and(|now| now.record == copy.record && now.fingerprints == copy.fingerprints);
+    let detail = "They were changed meanwhile, or are gone. Nobody was removed; what was brought to the others is as it was before.";
+    Ok((!same).then(|| Trouble { code: "changed_meanwhile", detail: detail.to_owned() }))
 }
 
 /// Writes somebody as they were read. A template that the device could not read is not sent, nor its person.
@@ -210,7 +232,7 @@ pub(super) fn write(
     };
     let changes = std::slice::from_ref(&copy.user);
     let mut pause = |session: &mut Session| between.pause(session);
-    let Report { mut rows, broke } =
+    let Report { mut rows, broke, .. } =
         session.write_users(changes, Mode::Upsert, encoding, &mut pause, &mut |_| {}, deadline)?;
     let row = rows.pop().unwrap_or(Err(UserError::NotTried));
     let is_there = row.is_ok();
@@ -249,10 +271,14 @@ fn remove(
     who: UserId,
     deadline: Deadline,
     between: &mut Between<'_>,
-) -> Result<Result<Written, UserError>, DeviceError> {
+) -> Result<Result<(), Trouble>, DeviceError> {
     let mut pause = |session: &mut Session| between.pause(session);
-    let Report { mut rows, broke } = session.delete_users(&[who], &mut pause, &mut |_| {}, deadline)?;
-    broke.map_or_else(|| Ok(rows.pop().unwrap_or(Err(UserError::NotTried))), Err)
+    let Report { mut rows, broke, .. } = session.delete_users(&[who], &mut pause, &mut |_| {}, deadline)?;
+    if let Some(error) = broke {
+        return Err(error);
+    }
+    let row = rows.pop().unwrap_or(Err(UserError::NotTried));
+    Ok(row.map(drop).map_err(|error| Trouble { code: error.code(), detail: error.to_string() }))
 }
 
 /// The option in which a device tells the version of its templates.

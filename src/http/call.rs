@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::error::Category;
 use sha2::{Digest, Sha256};
 
 use super::engine::Headers;
@@ -293,10 +292,15 @@ impl Call {
         let bytes: Cow<'_, [u8]> = if self.body.is_empty() { b"{}".into() } else { (&self.body).into() };
         // What is derived for a struct takes a list of its fields' values too, which nobody means.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
-            serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| misfit(&error))?;
+            is_json(&bytes)?;
             return Err(Problem::bad_request("invalid_body", "The body must be a JSON object."));
         }
-        serde_json::from_slice(&bytes).map_err(|error| misfit(&error))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            // A number where one of several words is due passes for wrong JSON, and is none.
+            let not_json = if error.is_data() { None } else { is_json(&bytes).err() };
+            let unfit = format!("The body does not fit: {}.", cut(&error));
+            not_json.unwrap_or_else(|| Problem::bad_request("invalid_body", unfit))
+        })
     }
 
     /// Whether the body is empty or `{}`, for requests that take none.
@@ -339,17 +343,13 @@ fn percent_decoded(segment: &str) -> Option<String> {
     Some(plain)
 }
 
-fn misfit(error: &serde_json::Error) -> Problem {
-    match error.classify() {
-        Category::Syntax | Category::Eof | Category::Io => {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            let detail = format!("The body is not JSON: it breaks off or goes wrong at {place}.");
-            Problem::bad_request("invalid_json", detail)
-        }
-        Category::Data => {
-            Problem::bad_request("invalid_body", format!("The body does not fit: {}.", cut(error)))
-        }
-    }
+/// Whether the body is JSON at all.
+fn is_json(bytes: &[u8]) -> Result<(), Problem> {
+    serde_json::from_slice::<IgnoredAny>(bytes).map(drop).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        let detail = format!("The body is not JSON: it breaks off or goes wrong at {place}.");
+        Problem::bad_request("invalid_json", detail)
+    })
 }
 
 /// An error that may repeat what the caller wrote, kept short and on one line.

@@ -54,8 +54,8 @@ pub struct Gateway {
     pub device_settings: AllDeviceSettings,
     /// Backups of devices.
     pub backups: Backups,
-    /// Dry runs of clearings: of which device and what, and what there was.
-    pub confirmations: Confirmations<(DeviceId, &'static str), Stock>,
+    /// Dry runs of clearings: of which device at which address and what, and what there was.
+    pub confirmations: Confirmations<(DeviceId, String, &'static str), Stock>,
     /// Looking for devices.
     pub discovery: Discovery,
     /// The people of several devices.

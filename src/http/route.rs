@@ -114,7 +114,7 @@ pub static ROUTES: &[Route] = &[
     ),
     route("PUT", "/api/v1/devices/{id}/templates", Biometric, api::fingers_bulk::write),
     route("POST", "/api/v1/devices/{id}/users/{user_id}/transfer", Operate, api::transfer::transfer),
-    route("POST", "/api/v1/devices/{id}/users/{user_id}/enrol", Biometric, api::fingers::enrol),
+    route("POST", "/api/v1/devices/{id}/users/{user_id}/enrol", Biometric, api::enrol::enrol),
     route("POST", "/api/v1/devices/{id}/backups", Admin, api::backups::create),
     route("POST", "/api/v1/devices/{id}/restore", Admin, api::restore::restore),
     route("POST", "/api/v1/devices/{id}/clear", Admin, api::clear_tables::clear),

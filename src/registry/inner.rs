@@ -19,6 +19,7 @@ use crate::base::ids::DeviceId;
 use crate::base::lock::lock;
 use crate::base::series::Series;
 use crate::base::threads::contained;
+use crate::device::amends::Amends;
 use crate::store::device::Observation;
 use crate::transport::tap::Tap;
 use crate::transport::trace::Tracer;
@@ -48,6 +49,8 @@ pub(super) struct Inner {
     pub(super) tracer: OnceLock<Arc<Tracer>>,
     /// guards: where the sessions of each device can be heard
     pub(super) taps: Mutex<HashMap<DeviceId, Tap>>,
+    /// guards: what each device is still to be told, whatever its sessions come to
+    pub(super) amends: Mutex<HashMap<DeviceId, Amends>>,
     /// guards: who is told what happens unasked
     pub(super) listeners: Mutex<Vec<Arc<dyn Listener>>>,
     /// The devices that are down.

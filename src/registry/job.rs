@@ -101,6 +101,12 @@ impl Terms {
         Self { priority: Priority::Background, ..Self::read(deadline) }
     }
 
+    /// The same before all others.
+    #[must_use]
+    pub const fn urgent(self) -> Self {
+        Self { priority: Priority::Urgent, ..self }
+    }
+
     /// The same for a few small commands, which need not wait for the end of a long job.
     #[must_use]
     pub const fn brief(self) -> Self {

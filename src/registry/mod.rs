@@ -6,6 +6,7 @@
 //! one *watcher* that waits on everything else: attempts to connect, idle sessions, keep-alives, goodbyes, timers.
 //! A thousand dead devices cost sockets and timers, never a thread.
 
+mod amends;
 pub mod between;
 pub mod core;
 pub mod error;

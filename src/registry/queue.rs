@@ -12,8 +12,11 @@ pub struct Queue<J> {
     waiting: [VecDeque<Ticket<J>>; 3],
 }
 
+/// Places beyond the limit for urgent jobs: a door must not stay shut because many read tables.
+const RESERVED: usize = 8;
+
 impl<J> Queue<J> {
-    /// An empty queue for so many jobs.
+    /// An empty queue for so many jobs, and a few urgent ones more.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self { limit, waiting: [VecDeque::new(), VecDeque::new(), VecDeque::new()] }
@@ -24,7 +27,8 @@ impl<J> Queue<J> {
     /// # Errors
     /// The job, untouched.
     pub fn push(&mut self, ticket: Ticket<J>) -> Result<(), Ticket<J>> {
-        if self.len() >= self.limit {
+        let reserved = if ticket.priority == Priority::Urgent { RESERVED } else { 0 };
+        if self.len() >= self.limit + reserved {
             return Err(ticket);
         }
         self.line(ticket.priority).push_back(ticket);
@@ -162,7 +166,13 @@ mod tests {
         let now = Instant::now();
         let mut queue = Queue::new(1);
         queue.push(ticket(Priority::Interactive, 1, now, 9)).unwrap();
-        assert_eq!(queue.push(ticket(Priority::Urgent, 2, now, 9)).unwrap_err().job, 2);
+        assert_eq!(queue.push(ticket(Priority::Interactive, 2, now, 9)).unwrap_err().job, 2);
+        // A door has a place nevertheless; too many of them have not.
+        for job in 10..18 {
+            queue.push(ticket(Priority::Urgent, job, now, 9)).unwrap();
+        }
+        assert_eq!(queue.push(ticket(Priority::Urgent, 18, now, 9)).unwrap_err().job, 18);
+        assert_eq!(queue.pop().map(|ticket| ticket.job), Some(10));
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl Registry {
             recorder,
             tracer: OnceLock::new(),
             taps: Mutex::default(),
+            amends: Mutex::default(),
             listeners: Mutex::default(),
             outages: Series::new(),
             ended: AtomicBool::new(false),
@@ -81,6 +82,7 @@ impl Registry {
         let now = self.inner.clock.now();
         self.inner.with(|core| core.configure(devices, now));
         self.inner.forget_taps();
+        self.inner.forget_amends();
     }
 
     /// Asks something of a device. The answer comes on another thread, exactly once, no later than shortly after

@@ -259,8 +259,13 @@ impl Watcher {
             Ok((held, _)) => log::debug!("device {id}: connected over {}", held.session.carrier().name()),
             Err(failure) => log::debug!("device {id}: {}", failure.detail),
         }
+        let mut result = result;
+        let mut owes = false;
         // Said before anybody can use the session: what comes of it is said later.
-        if let Ok((_, serial)) = &result {
+        if let Ok((held, serial)) = &mut result {
+            let amends = self.inner.amends(id);
+            owes = amends.is_urgent();
+            held.session.share_amends(amends);
             self.inner.tell_opened(id, serial.as_deref());
         }
         self.inner.with(|core| {
@@ -270,6 +275,9 @@ impl Watcher {
             });
             core.dialed(id, result, now);
         });
+        if owes {
+            self.inner.make_amends(id, now);
+        }
     }
 
     fn start_waiting(&mut self, now: Instant) {

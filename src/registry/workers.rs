@@ -122,7 +122,13 @@ impl Attempt {
     ) -> Attempted {
         let Terms { priority, deadline, repeat, brief } = self.terms;
         let mut between = Between::new(inner, id, pulse, pausing);
-        let result = catch_unwind(AssertUnwindSafe(|| work.attempt(session, deadline, &mut between)));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            // In a pause of another job the device is as that job wants it.
+            if pausing {
+                session.make_amends(deadline)?;
+            }
+            work.attempt(session, deadline, &mut between)
+        }));
         let punches = inner.pass_on_events(id, session);
         let now = inner.clock.now();
         let panicked = result.is_err();

@@ -4,6 +4,9 @@
 #[path = "../support/service.rs"]
 mod service;
 
+mod names;
+mod settings;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use zkgate::base::secret::Secret;
@@ -147,55 +150,6 @@ fn a_device_is_put_back_as_it_was_also_onto_another_one_and_over_both_transports
             });
         }
     });
-}
-
-#[test]
-fn what_a_device_was_set_to_is_put_back_but_never_its_address() {
-    for transport in ["tcp", "udp"] {
-        let service = Service::start();
-        let (_simulator, device) = device(Profile::Tft, 2, 0);
-        let id = service.add_with(&device, &json!({ "transport": transport }));
-        service.until_state(&id, "idle");
-        let path = format!("/devices/{id}");
-        let put = |what: &str, body: &Value| {
-            let answer = service.put(&format!("{path}/{what}"), body);
-            assert_eq!(answer.status, 200, "{what}: {answer:?}");
-        };
-        let day = |time: Value| {
-            let names = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
-            let days: serde_json::Map<_, _> =
-                names.map(|name| (name.to_owned(), time.clone())).into_iter().collect();
-            json!({ "days": days })
-        };
-        put("options/VOLUME", &json!({ "value": "33" }));
-        put("access/groups/4", &json!({ "time_zones": [3, 1], "holidays": true, "verify_style": 2 }));
-        put("access/time-zones/3", &day(json!("08:00-17:30")));
-        put("access/combinations/2", &json!({ "groups": [1, 4] }));
-        let shown = |what: &str| service.get(&format!("{path}/{what}")).json();
-        let places = ["options/VOLUME", "access/groups/4", "access/time-zones/3", "access/combinations/2"];
-        let before = places.map(shown);
-        let made = over(&service, &service.post(&format!("{path}/backups"), &json!({ "settings": true })));
-        assert!(made["result"]["settings"].as_u64() > Some(100), "{transport}: {made}");
-        let backup = made["result"]["id"].clone();
-
-        put("options/VOLUME", &json!({ "value": "90" }));
-        put("access/groups/4", &json!({ "time_zones": [1], "holidays": false, "verify_style": 0 }));
-        put("access/time-zones/3", &day(Value::Null));
-        put("access/combinations/2", &json!({ "groups": [2] }));
-        let wanted = json!({ "backup": backup, "settings": true, "dry_run": false });
-        device.set_fault(Fault::parse("reject@25*1").unwrap());
-        let ended = over(&service, &service.post(&format!("{path}/restore"), &wanted));
-        let told = &ended["result"]["settings"];
-        assert_eq!(told["failed"][0]["name"], "group 1", "{transport}: what is refused is told: {ended}");
-        let ended = over(&service, &service.post(&format!("{path}/restore"), &wanted));
-        let told = &ended["result"]["settings"];
-        assert_eq!((&ended["state"], &told["failed"]), (&json!("done"), &json!([])), "{transport}: {ended}");
-        assert!(told["left_out"].as_array().unwrap().contains(&json!("IPAddress")), "{transport}: {ended}");
-        assert_eq!(places.map(shown), before, "{transport}");
-        let plain = over(&service, &service.post(&format!("{path}/backups"), &json!({})));
-        let wanted = json!({ "backup": plain["result"]["id"], "settings": true });
-        service.post(&format!("{path}/restore"), &wanted).problem(422, "invalid_value");
-    }
 }
 
 #[test]

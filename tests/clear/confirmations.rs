@@ -5,7 +5,7 @@ use zkgate::simulator::{Config, Profile, Simulator};
 use zkgate::wire::record::UserId;
 use zkgate::wire::record::user::Level;
 
-use crate::service::Setup;
+use crate::service::{Setup, eventually};
 use crate::{Rig, USERS, allow, code, over};
 
 #[test]
@@ -32,6 +32,26 @@ fn only_the_value_of_this_device_and_this_table_confirms() {
     rig.value("templates");
     assert_eq!(rig.confirm("users", &newer)["state"], "done");
     assert_eq!(code(&rig.confirm("users", &newer)), ("failed", "not_confirmed"), "it was used");
+}
+
+#[test]
+fn without_serial_numbers_the_address_tells_devices_apart() {
+    let rig = Rig::new(Profile::Tft, "tcp", 10);
+    rig.device.set_serial("");
+    let spare = Simulator::start(Config { users: USERS, templates: 3, ..Config::default() }).unwrap();
+    let other = &spare.devices()[0];
+    other.set_serial("");
+    let value = rig.value("users");
+    let address = other.address();
+    let moved = json!({ "ip_address": address.ip(), "port": address.port() });
+    let moved = rig.service.patch(&format!("/devices/{}", rig.id), &moved);
+    assert_eq!(moved.status, 200, "{moved:?}");
+    eventually("it goes to the other one", || other.sessions() == 1 && rig.device.sessions() == 0);
+    rig.service.until_state(&rig.id, "idle");
+    assert_eq!(code(&rig.confirm("users", &value)), ("failed", "not_confirmed"));
+    assert_eq!((rig.device.users().len(), other.users().len()), (USERS, USERS));
+    assert_eq!(rig.clear("users")["state"], "done", "where it is the same, it is cleared");
+    assert_eq!((rig.device.users().len(), other.users().len()), (USERS, 0));
 }
 
 #[test]

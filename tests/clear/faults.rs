@@ -149,3 +149,24 @@ fn without_a_backup_nothing_is_cleared_unless_that_is_said() {
     assert_eq!((rig.device.templates().len(), rig.device.users().len()), (0, USERS));
     assert_eq!(rig.service.get("/backups").json()["count"], 0);
 }
+
+#[test]
+fn people_of_whom_fingers_are_left_are_not_called_cleared() {
+    for profile in [Profile::Tft, Profile::Vl49] {
+        let rig = Rig::new(profile, "tcp", 10);
+        // The firmware forgets people, and keeps their fingers.
+        rig.device.set_users(&[]);
+        let shown = rig.dry_run("users");
+        let before = &shown["result"]["before"];
+        assert_eq!(
+            (&before["users"], &before["templates"]),
+            (&json!(0), &json!(TEMPLATES)),
+            "{profile}: {shown}"
+        );
+        rig.fault("not-kept@14*1");
+        let shown = rig.confirm("users", shown["result"]["confirmation"].as_str().unwrap());
+        assert_eq!(code(&shown), ("failed", "not_stored"), "{profile}: {shown}");
+        assert_eq!(rig.clear("users")["state"], "done", "{profile}");
+        assert!(rig.device.templates().is_empty(), "{profile}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Lists of people, transfers and backups through the service.
 
 use serde_json::json;
-use zkgate::simulator::{Config, DeviceHandle, Simulator};
+use zkgate::simulator::{Config, DeviceHandle, Fault, Simulator};
 use zkgate::wire::record::user::Privilege;
 
 use crate::program::Program;
@@ -136,4 +136,48 @@ fn a_person_is_transferred_and_a_device_backed_up_and_put_back() {
     assert_eq!(backups.well(["delete", id, "--yes"]), "deleted\n");
     backups.fails(["save", id, file.to_str().unwrap()], 7, "not_found");
     Program::at(&devices[0]).fails(["backup"], 2, "usage");
+}
+
+#[test]
+fn settings_are_shown_before_they_are_changed_and_those_that_fail_are_named() {
+    let (service, _simulators, devices) = rig();
+    let device = Program::of(&service, ["device", "@1"]);
+    let put = |what: &str, body: serde_json::Value| {
+        let answer = service.put(&format!("/devices/1/{what}"), &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    devices[0].set_fault(Fault::parse("reject:2001@25+2*1").unwrap());
+    devices[0].set_fault(Fault::parse("reject:2001@25+99*1").unwrap());
+    let made = device.well(["backup", "--settings"]);
+    devices[0].clear_faults();
+    assert!(made.contains("50 time zones, 98 groups, 10 combinations"), "{made}");
+    assert!(made.contains("group 3 (device_rejected)"), "{made}");
+    let id = made.lines().find_map(|line| line.strip_prefix("backup")).unwrap().trim();
+    put("options/VOLUME", json!({ "value": "11" }));
+    let restore = ["restore", id, "--settings"];
+    let asked = device.fails(restore, 2, "usage");
+    assert!(
+        asked.err.contains("3 people are written") && asked.err.contains("nobody is removed. 1 settings")
+    );
+    assert!(
+        asked.err.contains("1 settings are changed: VOLUME.") && !asked.err.contains("doors"),
+        "{asked:?}"
+    );
+    put("access/groups/2", json!({ "time_zones": [2], "holidays": false, "verify_style": 0 }));
+    let asked = device.fails(restore, 2, "usage");
+    let told = "2 settings are changed (doors and access among them): VOLUME, group 2.";
+    assert!(asked.err.contains(told) && asked.err.contains("IPAddress (may_cut_off)"), "{asked:?}");
+    let yes = device.with(["--yes"]);
+    devices[0].set_fault(Fault::parse("reject:2001@26*1").unwrap());
+    let ran = yes.run(restore);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let line = |out: &str, name: &str| {
+        let line = out.lines().find(|line| line.starts_with(name));
+        words(line.unwrap_or_else(|| panic!("{name}: {out}"))).join(" ")
+    };
+    assert!(line(&ran.out, "group 2").starts_with("group 2 device_rejected the device refused"), "{ran:?}");
+    assert_eq!(line(&ran.out, "VOLUME"), "VOLUME changed -", "{ran:?}");
+    assert!(ran.out.contains("unchanged"), "people too: {ran:?}");
+    let out = yes.well(restore);
+    assert_eq!(line(&out, "group 2"), "group 2 changed -", "{out}");
 }

@@ -2,18 +2,13 @@
 
 use std::io::{BufRead, BufReader};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use zkgate::simulator::Profile;
 use zkgate::wire::record::UserId;
 
 use crate::everywhere;
-use crate::program::{Program, Running, values};
+use crate::program::{Program, values};
 use crate::site::{peopled, until};
-
-fn interrupt(running: &mut Running) {
-    kill_process(Pid::from_child(running.child()), Signal::INT).unwrap();
-}
 
 #[test]
 fn punches_are_told_as_they_happen_and_the_session_is_ended_after_the_last() {
@@ -46,7 +41,7 @@ fn ctrl_c_ends_a_watch_well() {
         let mut out = BufReader::new(running.child().stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
         assert!(line.contains("  punch  1002  state 0  verified by 15"), "{line}");
-        interrupt(&mut running);
+        running.interrupt();
         let ran = running.ends();
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{transport}");
         until("it has said goodbye", || device.sessions() == 0 && device.counters().command(1001) == 1);
@@ -90,9 +85,21 @@ fn a_finger_is_enrolled_or_it_is_told_why_not_and_the_device_stays_usable() {
 
         let mut running = program.start(["enrol", "1002", "4"]);
         until("a finger is being enrolled", || device.place_finger(100));
-        interrupt(&mut running);
+        running.interrupt();
         let ran = running.ends();
         assert!(ran.code == 1 && ran.err.contains("cancelled"), "{case}: {ran:?}");
         assert!(device.is_usable(), "{case}");
     });
+}
+
+#[test]
+fn an_enrolment_that_breaks_off_is_ended_by_another_session_and_its_outcome_is_not_known() {
+    let (_simulator, device) = peopled(Profile::Tft, 2, 0);
+    let running = Program::at(&device).with(["--transport", "tcp"]).start(["enrol", "1001", "3"]);
+    until("a finger is being enrolled", || device.place_finger(100));
+    device.drop_connections(zkgate::simulator::How::Rst);
+    let ran = running.ends();
+    assert!(ran.code == 6 && ran.err.contains("outcome_unknown"), "{ran:?}");
+    assert!(device.is_usable() && !device.place_finger(100));
+    assert_eq!(device.counters().command(61), 1);
 }

@@ -18,7 +18,9 @@ mod many;
 mod people;
 mod program;
 mod reads;
+mod through;
 mod verbs;
+mod watching;
 
 use program::Program;
 use site::{carriers, device};

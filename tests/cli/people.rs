@@ -6,7 +6,7 @@ use zkgate::wire::record::UserId;
 use zkgate::wire::record::user::User;
 
 use crate::program::{Program, values};
-use crate::site::peopled;
+use crate::site::{peopled, until};
 use crate::{everywhere, set};
 
 fn find(device: &DeviceHandle, number: u32) -> Option<User> {
@@ -162,4 +162,26 @@ fn several_people_are_deleted_only_if_somebody_says_yes() {
         assert!(ran.code == 8 && ran.err.contains("still_there"), "{case}: {ran:?}");
         assert_eq!(device.users().len(), 3, "{case}");
     });
+}
+
+#[test]
+fn an_import_that_is_interrupted_tells_what_was_done_and_says_goodbye() {
+    let (_simulator, device) = peopled(Profile::Tft, 1, 0);
+    set(&device, "delay:50ms@8");
+    let people: String = (2000..2500).map(|id| format!("{id},Person {id}\n")).collect();
+    let mut file = tempfile::NamedTempFile::with_suffix(".csv").unwrap();
+    std::io::Write::write_all(&mut file, format!("user_id,name\n{people}").as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap();
+    let mut running =
+        Program::at(&device).with(["--transport", "tcp"]).start(["import-users", path, "--json"]);
+    until("some are written", || device.counters().command(8) >= 3);
+    running.interrupt();
+    let ran = running.ends();
+    assert!(ran.code == 1 && ran.err.contains("cancelled"), "{ran:?}");
+    let told = values(&ran.out);
+    let written = told.iter().filter(|row| row["result"] == "created").count();
+    assert_eq!((told.len(), written), (500, device.users().len() - 1), "{}", ran.err);
+    assert!((3..500).contains(&written));
+    until("it has said goodbye", || device.sessions() == 0 && device.counters().command(1001) == 1);
+    assert_eq!(device.unrefreshed(), 0);
 }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use zkgate::simulator::DeviceHandle;
 
@@ -119,6 +120,11 @@ impl Program {
 impl Running {
     pub(crate) fn child(&mut self) -> &mut Child {
         self.0.as_mut().unwrap()
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&mut self) {
+        kill_process(Pid::from_child(self.child()), Signal::INT).unwrap();
     }
 
     /// Waits for its end.

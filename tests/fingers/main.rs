@@ -1,6 +1,7 @@
 //! Fingerprints over HTTP, with the real program and simulated devices.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod enrolling;
 #[path = "../support/service.rs"]
 mod service;
 
@@ -72,6 +73,34 @@ fn a_template_is_read_written_and_deleted_and_its_bytes_are_told_nowhere_else() 
         service.get(&format!("{path}/users/1003/templates/10")).problem(404, "not_found");
         service.get(&format!("{path}/users/4711/templates/1")).problem(404, "unknown_user");
     });
+}
+
+#[test]
+fn a_template_is_deleted_if_it_is_there_and_written_once() {
+    let (service, _simulator, device, path) = site(Profile::Tft, "tcp");
+    let fault = |text: &str| device.set_fault(Fault::parse(text).unwrap());
+    let (uid, count) = (device.users()[1].uid, device.templates().len());
+    let finger = device.templates().iter().find(|t| t.0 == uid).unwrap().1;
+    let one = format!("{path}/users/1002/templates/{finger}");
+    // It is there, and not shown.
+    fault("reject:2001@88");
+    service.get(&one).problem(404, "unknown_template");
+    assert_eq!(service.delete(&one).json()["deleted"], true);
+    assert!(device.templates().len() == count - 1 && device.templates().iter().all(|t| t.0 != uid));
+    device.clear_faults();
+    // The connection is cut when the template is stored, and when it is deleted.
+    let algorithm = service.get(&format!("{path}/templates")).json()["algorithm"].clone();
+    let body = json!({ "data": STANDARD.encode([7; 300]), "algorithm": algorithm });
+    for (code, method, body) in [(87, "PUT", Some(&body)), (134, "DELETE", None)] {
+        let said = device.counters().command(code);
+        fault(&format!("rst:1000@{code}*1"));
+        service.ask(method, &one, body).problem(502, "outcome_unknown");
+        assert_eq!(device.counters().command(code), said + 1, "{code}");
+        assert_eq!(device.templates().iter().any(|t| t.0 == uid), method == "PUT", "{code}");
+        assert_eq!(service.post(&format!("{path}/connect"), &json!({})).status, 200, "{code}");
+    }
+    assert_eq!(service.delete(&one).json()["deleted"], true);
+    assert_eq!(device.unrefreshed(), 0);
 }
 
 #[test]

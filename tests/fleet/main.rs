@@ -396,3 +396,19 @@ fn a_bad_list_changes_nothing_and_its_passwords_are_nowhere_to_be_read() {
     let ended = over(&service, &service.post("/people/check", &json!({})));
     assert_eq!(ended["result"]["devices"][0]["problem"]["code"], "backup_locked", "{ended}");
 }
+
+#[test]
+fn who_was_written_when_the_session_broke_becomes_effective_when_it_is_applied_again() {
+    let Site { service, _simulators, devices, ids } = site();
+    let (device, id) = (&devices[0], &ids[0]);
+    // The device says that it is done, and is gone before it is told to make it effective.
+    set(device, "rst:1000@8*1");
+    let body = json!({ "devices": [id], "people": [{ "user_id": "71" }], "dry_run": false });
+    let ended = over(&service, &service.put("/people", &body));
+    assert_ne!(ended["state"], "done", "{ended}");
+    assert_eq!((device.users().len(), device.counters().command(1013)), (4, 0));
+    assert_eq!(service.post(&format!("/devices/{id}/connect"), &json!({})).status, 200);
+    let ended = over(&service, &service.post("/people/apply", &json!({})));
+    assert_eq!((&ended["state"], of_each(&ended, "unchanged")), (&json!("done"), vec![json!(1)]), "{ended}");
+    assert_eq!((device.counters().command(8), device.unrefreshed()), (1, 0), "{ended}");
+}

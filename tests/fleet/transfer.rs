@@ -4,12 +4,18 @@ use serde_json::{Value, json};
 use zkgate::simulator::{Config, DeviceHandle, Profile, Simulator};
 use zkgate::wire::record::user::TimeZones;
 
-use super::service::Service;
+use super::service::{Service, Setup, eventually};
 use super::{known, of_each, over, set};
 
 /// Devices by their profiles, each with five people and fingerprints, where templates may be read and written.
 fn site(kinds: &[(Profile, u16, &str)]) -> (Service, Vec<Simulator>, Vec<DeviceHandle>, Vec<String>) {
-    let service = Service::start();
+    site_of(Service::start(), kinds)
+}
+
+fn site_of(
+    service: Service,
+    kinds: &[(Profile, u16, &str)],
+) -> (Service, Vec<Simulator>, Vec<DeviceHandle>, Vec<String>) {
     let (mut simulators, mut devices, mut ids) = (Vec::new(), Vec::new(), Vec::new());
     for (at, (profile, user_record, transport)) in kinds.iter().enumerate() {
         let users = if at == 0 { 5 } else { 2 };
@@ -171,4 +177,62 @@ fn templates_need_a_device_that_can_read_them_and_a_token_that_may() {
     let ended = over(&service, &begun);
     assert_eq!(ended["state"], "done", "{ended}");
     assert_eq!(devices[1].users().len(), 2, "1001 was there already, by another name");
+}
+
+#[test]
+fn who_has_become_somebody_else_meanwhile_is_not_removed() {
+    // A slow device is waited for.
+    let patient = Setup::new().set("ZKGATE_SESSIONS_REPLY_TIMEOUT", "20s").start();
+    let (service, _simulators, devices, ids) = site_of(patient, &KINDS[..2]);
+    let (here, there) = (&devices[0], &devices[1]);
+    let path = format!("/devices/{}/users/1004/transfer", ids[0]);
+    let body = json!({ "to": [ids[1]], "remove_here": true });
+    let templates = format!("/devices/{}/users/1004/templates", ids[0]);
+    for finger in 0..10 {
+        assert_eq!(service.delete(&format!("{templates}/{finger}")).status, 200);
+    }
+    let users = here.users();
+    // Something happens here while the other device takes its time.
+    let meanwhile = |happens: &dyn Fn()| {
+        let before = there.counters().command(8);
+        set(there, "delay:2s@8*1");
+        let begun = service.post(&path, &body);
+        eventually("it is being written", || there.counters().command(8) > before);
+        happens();
+        let ended = over(&service, &begun);
+        there.clear_faults();
+        assert_eq!(ended["state"], "failed", "{ended}");
+        assert_eq!(ended["result"]["removed_here"], false, "{ended}");
+        ended["result"]["removal_problem"]["code"].clone()
+    };
+    let code = meanwhile(&|| {
+        let mut changed = users.clone();
+        changed[3].card_number = 4242;
+        here.set_users(&changed);
+    });
+    assert_eq!(code, "changed_meanwhile");
+    there.set_users(&[]);
+    let code = meanwhile(&|| {
+        let put = service.patch(&format!("/devices/{}/users/1004", ids[0]), &json!({ "name": "Eve" }));
+        assert_eq!(put.status, 200, "{put:?}");
+    });
+    assert_eq!(code, "changed_meanwhile");
+    there.set_users(&[]);
+    let code = meanwhile(&|| {
+        let algorithm =
+            service.get(&format!("/devices/{}/options/~ZKFPVersion", ids[0])).json()["value"].clone();
+        let print = json!({ "data": "T3IjUwAAAAE=", "algorithm": algorithm });
+        let put = service.put(&format!("{templates}/4"), &print);
+        assert_eq!(put.status, 200, "{put:?}");
+    });
+    assert_eq!(code, "templates_would_go");
+    let gone = service.delete(&format!("{templates}/4"));
+    assert_eq!(gone.status, 200, "{gone:?}");
+    there.set_users(&[]);
+    let code = meanwhile(&|| {
+        here.set_serial("ANOTHER1");
+        here.drop_connections(zkgate::simulator::How::Fin);
+    });
+    assert_eq!(code, "other_device");
+    assert!(known(here).contains(&"1004".to_owned()));
 }

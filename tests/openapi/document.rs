@@ -83,6 +83,7 @@ fn every_problem_that_is_described_is_a_row_of_the_table_of_codes_and_every_row_
         "rows_failed",
         "devices_failed",
         "templates_would_go",
+        "changed_meanwhile",
         "already_enrolled",
         "enrolment_failed",
         "other_device",

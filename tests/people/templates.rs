@@ -3,7 +3,7 @@
 use zkgate::device::templates::{Fingerprint, PersonWrite, UploadForm};
 use zkgate::device::users::{Field, Mode, Report, UserChange, UserError, Written};
 use zkgate::device::{Reached, Session};
-use zkgate::simulator::{Config, Profile};
+use zkgate::simulator::{Config, DeviceHandle, Profile};
 use zkgate::wire::carrier::Carrier;
 use zkgate::wire::encoding::NameEncoding;
 use zkgate::wire::record::template::Validity;
@@ -101,6 +101,48 @@ fn a_template_is_written_in_both_forms_and_deleted_in_the_way_of_its_family() {
 }
 
 #[test]
+fn a_template_that_a_device_does_not_want_to_show_is_not_taken_for_gone() {
+    everywhere(3, |case, device, carrier| {
+        let mut session = session(device, carrier);
+        let known = session.user(&id(1002), soon()).unwrap().unwrap();
+        let has = |session: &mut Session, number| {
+            session.has_fingerprints(&id(number), &mut |_| Ok(()), soon()).expect(case)
+        };
+        let are_there = |device: &DeviceHandle| device.templates().iter().filter(|t| t.0 == 2).count();
+        set(device, "reject:2001@88");
+        assert_eq!(session.template(&known, 6, soon()).expect(case), None, "{case}");
+        assert!(has(&mut session, 1002) && !has(&mut session, 77), "{case}");
+        for code in [19, 134] {
+            set(device, &format!("not-kept@{code}*1"));
+        }
+        assert_eq!(session.delete_template(&known, 6, soon()).unwrap_err().code(), "not_stored", "{case}");
+        for code in [19, 134] {
+            set(device, &format!("reject@{code}*1"));
+        }
+        assert_eq!(session.delete_template(&known, 6, soon()).unwrap_err().code(), "not_stored", "{case}");
+        assert_eq!(are_there(device), 1, "{case}");
+        for _ in 0..2 {
+            session.delete_template(&known, 6, soon()).expect(case);
+            assert_eq!((are_there(device), device.templates().len()), (0, 2), "{case}");
+        }
+        assert!(!has(&mut session, 1002) && has(&mut session, 1001), "{case}");
+        assert_eq!(device.unrefreshed(), 0, "{case}");
+        session.exit();
+    });
+}
+
+#[test]
+fn deleting_a_template_reads_no_table_where_the_device_counts() {
+    let (_simulator, device) = device(Config { users: 5, templates: 3, ..Config::default() });
+    let mut session = session(&device, Carrier::Tcp);
+    let known = session.user(&id(1002), soon()).unwrap().unwrap();
+    let prepared = device.counters().command(1503);
+    session.delete_template(&known, 6, soon()).unwrap();
+    assert_eq!((device.templates().len(), device.counters().command(1503)), (2, prepared));
+    session.exit();
+}
+
+#[test]
 fn an_upload_whose_datagrams_get_lost_is_begun_anew_until_it_may_be_stored() {
     for profile in [Profile::Tft, Profile::OldUdp] {
         let (_simulator, device) = device(Config { profile, users: 3, ..Config::default() });
@@ -120,6 +162,20 @@ fn an_upload_whose_datagrams_get_lost_is_begun_anew_until_it_may_be_stored() {
         let error =
             session.write_template(&known, &print(2, 100, 1), UploadForm::Single, soon()).unwrap_err();
         assert_eq!((error.reached, device.counters().command(87)), (Reached::Perhaps, 2), "{error}");
+    }
+}
+
+#[test]
+fn what_breaks_after_a_template_was_stored_is_no_reason_to_store_it_again() {
+    for fault in ["rst:1000@87*1", "rst:1000@1502+1*1", "rst:0@88*1", "silent@88*1"] {
+        let (_simulator, device) = device(Config { users: 3, ..Config::default() });
+        let mut session = session(&device, Carrier::Tcp);
+        let known = session.user(&id(1002), soon()).unwrap().unwrap();
+        set(&device, fault);
+        let error =
+            session.write_template(&known, &print(2, 100, 1), UploadForm::Single, soon()).unwrap_err();
+        assert!(!error.keeps_session() && error.reached == Reached::Perhaps, "{fault}: {error}");
+        assert_eq!(device.counters().command(87), 1, "{fault}");
     }
 }
 
@@ -196,6 +252,30 @@ fn without_blocks_people_are_written_one_by_one() {
         assert_eq!((counters.command(110), counters.command(8), counters.command(87)), (1, 2, 3), "{case}");
         assert_eq!(device.templates().len(), 6, "{case}");
         session.exit();
+    });
+}
+
+#[test]
+fn who_was_created_before_their_finger_broke_the_session_is_not_called_untried() {
+    everywhere(3, |case, device, carrier| {
+        // Blocks are refused, after an upload of their own; this strikes at the finger's.
+        for fault in ["silent@1500+1*1", "silent@1501+1*1", "rst:0@1500+1*1"] {
+            if fault.starts_with("rst") && case.ends_with("udp") {
+                continue;
+            }
+            let mut session = session(device, carrier);
+            crate::users::delete(&mut session, &[77, 78]);
+            set(device, "reject:65535@110");
+            set(device, fault);
+            let people = [person(77, vec![print(2, 300, 1)]), person(78, vec![])];
+            let report = write(&mut session, &people);
+            device.clear_faults();
+            let there = find(device, 77).is_some();
+            assert!(there, "{case} {fault}");
+            let expected = [Err(UserError::OutcomeUnknown), Err(UserError::NotTried)];
+            assert_eq!(report.rows, expected, "{case} {fault}");
+            assert_eq!(report.broke.expect(case).reached, Reached::Perhaps, "{case} {fault}");
+        }
     });
 }
 

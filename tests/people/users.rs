@@ -122,7 +122,7 @@ fn what_is_not_changed_survives_byte_for_byte_also_what_nobody_understands() {
 }
 
 #[test]
-fn five_hundred_people_cost_one_command_each_and_two_reads() {
+fn five_hundred_people_cost_one_command_each_and_few_looks() {
     everywhere(200, |case, device, carrier| {
         let before = device.counters();
         let mut session = session(device, carrier);
@@ -161,7 +161,8 @@ fn five_hundred_people_cost_one_command_each_and_two_reads() {
         let said = |code| after.command(code) - before.command(code);
         assert_eq!((said(8), said(1013)), (400, 1), "{case}: each once");
         let all: u64 = after.commands.values().sum::<u64>() - begun;
-        assert!(all <= 400 + 20, "{case}: {all} commands");
+        // With a look at the device's count every few of them, and the table read again.
+        assert!(all <= 2 * 400, "{case}: {all} commands");
         assert!(seen.is_sorted() && seen.last() == Some(&500), "{case}");
         assert_eq!(device.unrefreshed(), 0, "{case}");
         session.exit();
@@ -279,7 +280,7 @@ fn in_the_pauses_of_long_work_a_door_is_opened_and_people_are_created() {
     let report = session
         .write_users(&changes, Mode::Upsert, NameEncoding::UTF_8, &mut pause, &mut |_| {}, soon())
         .unwrap();
-    assert!(report.is_complete(), "{report:?}");
+    assert!(report.is_complete() && report.disturbed.is_empty(), "{report:?}");
     assert_eq!((pauses, device.counters().command(1017)), (20, 20));
     let mut uids: Vec<_> = device.users().iter().map(|user| user.uid).collect();
     uids.sort_unstable();

@@ -192,6 +192,34 @@ fn five_hundred_people_cost_two_round_trips_each_and_three_reads() {
 }
 
 #[test]
+fn who_is_changed_at_the_device_meanwhile_is_not_written_over_and_is_told() {
+    let service = Setup::new().set("ZKGATE_SESSIONS_REPLY_TIMEOUT", "30s").start();
+    let simulator = Simulator::start(Config { users: 5, ..Config::default() }).unwrap();
+    let device = simulator.devices()[0].clone();
+    let path = format!("/devices/{}/users", service.add_up(&device));
+    set(&device, "delay:1500ms@8*1");
+    let new: Vec<_> = (2001..=2003).map(|n| json!({ "user_id": n.to_string(), "name": "New" })).collect();
+    let upsert: Vec<_> = new.into_iter().chain([json!({ "user_id": "1005", "card_number": 99 })]).collect();
+    let begun = service.post(&format!("{path}/bulk"), &json!({ "upsert": upsert }));
+    eventually("the first is written", || device.counters().command(8) == 1);
+    // Somebody enters a person at the menu, who gets the next index, and renames two others.
+    let menu = |n: u32, uid: u16| zkgate::wire::record::user::User {
+        uid,
+        user_id: zkgate::wire::record::UserId::from_number(n),
+        name: zkgate::wire::text::FixedText::new(b"Menu").unwrap(),
+        ..device.users()[0].clone()
+    };
+    for user in [menu(7777, 7), menu(1005, 5), menu(1004, 4)] {
+        assert!(device.add_user(user));
+    }
+    let ended = over(&service, &begun);
+    assert_eq!((&ended["state"], &ended["result"]["created"]), (&json!("done"), &json!(3)), "{ended}");
+    let found = ["7777", "1005", "1004", "2002"].map(|id| named(&device, id));
+    assert_eq!(found.each_ref().map(Option::as_deref), ["Menu", "Menu", "Menu", "New"].map(Some));
+    assert_eq!((device.users().len(), &ended["result"]["disturbed"]), (9, &json!(["1004"])), "{ended}");
+}
+
+#[test]
 fn a_row_that_fails_fails_alone_and_a_bad_request_changes_nothing() {
     let (service, _simulator, device, path) = usual(2);
     let bulk = format!("{path}/bulk");
@@ -223,6 +251,45 @@ fn a_row_that_fails_fails_alone_and_a_bad_request_changes_nothing() {
         .collect();
     assert_eq!(codes, ["unknown_user", "created", "name_too_long", "created"]);
     assert_eq!((named(&device, "7").as_deref(), named(&device, "8")), (Some("Ann"), None));
+}
+
+#[test]
+fn a_bulk_can_be_for_new_people_only_or_for_those_who_are_there() {
+    let (service, _simulator, device, path) = usual(2);
+    let bulk = format!("{path}/bulk");
+    let people = json!([{ "user_id": "1001", "name": "Ann" }, { "user_id": "77", "name": "Bea" }]);
+    let codes = |mode: &str| {
+        let ended = over(&service, &service.post(&bulk, &json!({ "mode": mode, "upsert": people })));
+        let rows = ended["result"]["rows"].as_array().unwrap().clone();
+        let codes: Vec<_> = rows
+            .iter()
+            .map(|row| row["code"].as_str().or(row["written"].as_str()).unwrap().to_owned())
+            .collect();
+        (ended["state"].as_str().unwrap().to_owned(), ended["problem"]["code"].clone(), codes)
+    };
+    let failed =
+        |codes: [&str; 2]| ("failed".to_owned(), json!("rows_failed"), codes.map(str::to_owned).to_vec());
+    assert_eq!(codes("update"), failed(["updated", "unknown_user"]));
+    assert_eq!((named(&device, "1001").as_deref(), named(&device, "77")), (Some("Ann"), None));
+
+    // With another name than the one that is sent.
+    let mut users = device.users();
+    users[0].name = users[1].name;
+    device.set_users(&users);
+    assert_ne!(named(&device, "1001").as_deref(), Some("Ann"));
+    assert_eq!(codes("create"), failed(["user_exists", "created"]));
+    assert_eq!(device.users()[0], users[0], "who is there stays as they are");
+    assert_eq!((named(&device, "77").as_deref(), device.users().len()), (Some("Bea"), 3));
+    // Nothing is written for people who are not meant.
+    let written = device.counters().command(8);
+    assert_eq!(codes("create"), failed(["user_exists", "user_exists"]));
+    assert_eq!(device.counters().command(8), written);
+
+    let both = over(&service, &service.post(&bulk, &json!({ "mode": "upsert", "upsert": people })));
+    assert_eq!((&both["state"], &both["result"]["updated"]), (&json!("done"), &json!(1)), "{both}");
+    for mode in [json!("replace"), json!("Create"), json!(null), json!(1)] {
+        service.post(&bulk, &json!({ "mode": mode, "upsert": people })).problem(400, "invalid_body");
+    }
 }
 
 #[test]

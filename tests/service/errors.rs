@@ -38,7 +38,7 @@ fn a_body_that_makes_no_sense_is_refused_and_changes_nothing() {
         ("null", "invalid_body"),
         ("17", "invalid_body"),
         (&deep("[", "]"), "invalid_body"),
-        (&format!(r#"{{"ip_address":"127.0.0.1","comm_key":{}}}"#, deep("[", "]")), "invalid_json"),
+        (&format!(r#"{{"ip_address":"127.0.0.1","comm_key":{}}}"#, deep("[", "]")), "invalid_body"),
         (&deep("{\"a\":", "}"), "invalid_body"),
         (&long, "invalid_body"),
         (r#"{"ip_address":"127.0.0.1","colour":"red"}"#, "invalid_body"),

@@ -11,6 +11,7 @@ mod messages;
 mod options;
 mod others;
 mod raw;
+mod resets;
 
 use serde_json::{Value, json};
 use service::Service;

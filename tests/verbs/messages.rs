@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{everywhere, one};
+use crate::{everywhere, fault, one};
 
 #[test]
 fn a_message_is_written_shown_given_taken_and_deleted() {
@@ -35,6 +35,19 @@ fn a_message_is_written_shown_given_taken_and_deleted() {
         }
         service.get(&case.path(path)).problem(404, "not_found");
     });
+}
+
+#[test]
+fn a_message_that_a_device_does_not_want_to_show_is_not_taken_for_deleted() {
+    let (service, case) = one(0);
+    let path = case.path("/messages/5");
+    assert_eq!(service.put(&path, &json!({ "text": "Hello" })).status, 200);
+    fault(&case.device, "reject:2001@71");
+    service.get(&path).problem(404, "not_found");
+    assert_eq!(service.delete(&path).json()["deleted"], true);
+    assert_eq!(case.device.counters().command(72), 1);
+    case.device.clear_faults();
+    service.get(&path).problem(404, "not_found");
 }
 
 #[test]

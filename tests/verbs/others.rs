@@ -54,6 +54,28 @@ fn a_device_is_switched_off_once_and_only_when_that_is_confirmed() {
 }
 
 #[test]
+fn what_a_silent_device_was_told_at_its_end_is_not_called_done() {
+    std::thread::scope(|scope| {
+        for transport in ["tcp", "udp"] {
+            for (path, body) in [("/restart", json!({})), ("/power-off", json!({ "confirm": true }))] {
+                scope.spawn(move || {
+                    let service = crate::service::Service::start();
+                    let case = add(&service, zkgate::simulator::Profile::Tft, transport, 0);
+                    // The first call of all says more than it asks.
+                    assert_eq!(service.get(&case.path("/time")).status, 200);
+                    fault(&case.device, "blackhole");
+                    let told = service.post(&case.path(path), &body).problem(502, "outcome_unknown");
+                    let operation = service.get(&format!("/operations/{}", told["operation_id"])).json();
+                    assert_eq!(operation["state"], "outcome_unknown", "{path} over {transport}: {operation}");
+                    let heard = case.device.counters();
+                    assert_eq!(heard.command(1004) + heard.command(1005), 0, "{path} over {transport}");
+                });
+            }
+        }
+    });
+}
+
+#[test]
 fn who_may_only_read_changes_nothing_and_who_operates_does_nothing_final() {
     let (service, case) = one(1);
     let token = |scope: &str| {
@@ -98,7 +120,9 @@ fn who_may_only_read_changes_nothing_and_who_operates_does_nothing_final() {
 fn a_device_that_was_left_disabled_is_enabled_by_asking() {
     let (service, case) = one(0);
     let other = add(&service, zkgate::simulator::Profile::Tft, "tcp", 0);
-    // Another program left it so.
+    // The first call enables it by itself; another program may leave it disabled afterwards.
+    assert_eq!(service.get(&case.path("/time")).status, 200);
+    assert_eq!(case.device.counters().command(1002), 1);
     fault(&case.device, "reject@1002*1");
     service.post(&case.path("/enable"), &json!({})).problem(502, "device_rejected");
     assert_eq!(service.post(&case.path("/enable"), &json!({})).status, 200);

@@ -142,7 +142,7 @@ pub(super) fn day(text: &str) -> Result<DaySpan, String> {
 }
 
 /// The same as text.
-pub(super) fn shown(span: DaySpan) -> String {
+pub(in crate::cli) fn shown(span: DaySpan) -> String {
     match span {
         DaySpan::ALWAYS => "always".to_owned(),
         DaySpan::NEVER => "never".to_owned(),

@@ -30,7 +30,7 @@ pub(super) fn time(caller: Caller<'_>, set: Option<&str>) -> Done {
 }
 
 /// What this machine's clock shows in its own zone.
-pub(super) fn now(zone: &TimeZone) -> PossibleTime {
+pub(in crate::cli) fn now(zone: &TimeZone) -> PossibleTime {
     possible(civil_now(SystemTime::now(), zone))
 }
 
@@ -60,7 +60,7 @@ fn shown(word: ClockWord, zone: &TimeZone) -> TimeSheet {
 }
 
 /// Civil time of the device.
-pub(super) fn parse(text: &str) -> Done<PossibleTime> {
+pub(in crate::cli) fn parse(text: &str) -> Done<PossibleTime> {
     // A zone or an offset would be ignored by the parser, and that would be a wrong time set in silence.
     let plain = text.len() == 19 && text.bytes().all(|byte| byte.is_ascii_digit() || b"-T: ".contains(&byte));
     let time: Option<DateTime> = text.parse().ok().filter(|_| plain);

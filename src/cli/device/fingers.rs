@@ -10,7 +10,7 @@ use super::grammar::Finger;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::interrupt::interrupts;
-use crate::cli::output::Row;
+use crate::cli::output::{Output, Row};
 use crate::cli::progress::Bar;
 use crate::cli::table::{Column, Side};
 use crate::device::enrolment::{GoOn, Happening, Outcome};
@@ -18,13 +18,13 @@ use crate::wire::record::template::Validity;
 
 /// A template, without what is in it.
 #[derive(Serialize)]
-struct TemplateRow {
+pub(in crate::cli) struct TemplateRow {
     /// `None` for one that was left behind by somebody.
-    user_id: Option<String>,
-    uid: u16,
-    finger: u8,
-    validity: String,
-    size: usize,
+    pub(in crate::cli) user_id: Option<String>,
+    pub(in crate::cli) uid: u16,
+    pub(in crate::cli) finger: u8,
+    pub(in crate::cli) validity: String,
+    pub(in crate::cli) size: usize,
 }
 
 impl Row for TemplateRow {
@@ -86,13 +86,18 @@ pub(super) fn delete(caller: Caller<'_>, of: &Finger) -> Done {
         Ok(there)
     })?;
     if !there {
-        return Err(Failure::not_found(format!(
-            "there is no template of finger {} of {}",
-            of.finger, of.user_id
-        )));
+        return Err(no_template(of));
     }
+    deleted(caller.out, of)
+}
+
+pub(in crate::cli) fn no_template(of: &Finger) -> Failure {
+    Failure::not_found(format!("there is no template of finger {} of {}", of.finger, of.user_id))
+}
+
+pub(in crate::cli) fn deleted(out: Output, of: &Finger) -> Done {
     let object = json!({ "user_id": of.user_id, "finger": of.finger, "deleted": true });
-    caller.out.done(&object, &format!("the template of finger {} of {} is deleted", of.finger, of.user_id))
+    out.done(&object, &format!("the template of finger {} of {} is deleted", of.finger, of.user_id))
 }
 
 pub(super) fn enrol(caller: Caller<'_>, of: &Finger) -> Done {
@@ -101,24 +106,33 @@ pub(super) fn enrol(caller: Caller<'_>, of: &Finger) -> Done {
         let person = line.person(&of.user_id)?;
         let mut told = |happening: Option<Happening>| {
             // Whoever does not read any more has also gone.
-            let read = happening.is_none_or(|happening| news(caller, happening).is_ok());
+            let read = happening.is_none_or(|happening| news(caller.out, happening).is_ok());
             if read && interrupted.is_empty() { GoOn::Yes } else { GoOn::Cancel }
         };
         line.effect(|session, deadline| {
             session.enrol(&person, of.finger, Validity::Valid, &mut told, &mut |_| Ok(()), deadline)
         })
     })?;
+    ended(caller.out, of, outcome)
+}
+
+/// How an enrolment ended.
+pub(in crate::cli) fn ended(out: Output, of: &Finger, outcome: Outcome) -> Done {
     match outcome {
         Outcome::Done { template_size } => {
             let object = json!({
                 "event": "enrolled", "user_id": of.user_id, "finger": of.finger, "template_size": template_size,
             });
-            caller.out.done(&object, &format!("finger {} of {} is enrolled", of.finger, of.user_id))
+            out.done(&object, &format!("finger {} of {} is enrolled", of.finger, of.user_id))
         }
         Outcome::Failed { result } => {
             let detail =
                 format!("the device could not enrol the finger (its reason has the number {result})");
             Err(Failure::new("enrolment_failed", detail).advise("place the same finger three times, firmly"))
+        }
+        Outcome::NotStored => {
+            let detail = "the device says that the finger is enrolled, and has no template of it";
+            Err(Failure::new("not_stored", detail).advise("try again, and look at the device"))
         }
         Outcome::AlreadyEnrolled => {
             let detail = "this finger is enrolled already, here or for somebody else";
@@ -131,11 +145,11 @@ pub(super) fn enrol(caller: Caller<'_>, of: &Finger) -> Done {
     }
 }
 
-fn news(caller: Caller<'_>, happening: Happening) -> Done {
+pub(in crate::cli) fn news(out: Output, happening: Happening) -> Done {
     match happening {
-        Happening::FingerPlaced => caller.out.done(&json!({ "event": "finger" }), "a finger was placed"),
+        Happening::FingerPlaced => out.done(&json!({ "event": "finger" }), "a finger was placed"),
         Happening::Score(score) => {
-            caller.out.done(&json!({ "event": "score", "score": score }), &format!("score {score}"))
+            out.done(&json!({ "event": "score", "score": score }), &format!("score {score}"))
         }
         Happening::Over(_) => Ok(()),
     }

@@ -380,7 +380,7 @@ impl Verb {
     }
 
     /// For how long it may take if nobody says.
-    pub(super) const fn limit(&self) -> Duration {
+    pub(in crate::cli) const fn limit(&self) -> Duration {
         Duration::from_secs(match self {
             Self::Users
             | Self::User { .. }

@@ -5,8 +5,9 @@ use super::file;
 use super::grammar::{Import, Mode};
 use super::people::{Outcome, judge};
 use crate::cli::failure::Done;
+use crate::cli::interrupt::interrupts;
 use crate::cli::progress::Bar;
-use crate::device::users;
+use crate::device::{DeviceError, Session, users};
 
 pub(super) fn import(caller: Caller<'_>, import: &Import) -> Done {
     let changes = file::read(import)?;
@@ -16,11 +17,17 @@ pub(super) fn import(caller: Caller<'_>, import: &Import) -> Done {
         Mode::Create => users::Mode::Create,
         Mode::Update => users::Mode::Update,
     };
+    let interrupted = interrupts()?;
     let report = caller.work(|line| {
         let encoding = line.encoding;
+        // What is written already is looked at and told, also after Ctrl-C.
+        let mut pause = |_: &mut Session| match interrupted.is_empty() {
+            true => Ok(()),
+            false => Err(DeviceError::stopped()),
+        };
         let mut told = |progress: users::Progress| bar.set(progress.done as u64, progress.total as u64);
         line.many(|session, deadline| {
-            session.write_users(&changes, mode, encoding, &mut |_| Ok(()), &mut told, deadline)
+            session.write_users(&changes, mode, encoding, &mut pause, &mut told, deadline)
         })
     })?;
     drop(bar);

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use super::grammar::{Direct, Transport};
 use crate::base::deadline::Deadline;
 use crate::cli::failure::{Done, Failure};
+use crate::cli::output::Output;
 use crate::cli::secrets;
 use crate::config::Environment;
+use crate::device::amends::Amends;
 use crate::device::users::Report;
 use crate::device::{DeviceError, Session, SessionSettings, Target};
 use crate::wire::carrier::Carrier;
@@ -15,9 +17,13 @@ use crate::wire::encoding::NameEncoding;
 use crate::wire::record::UserId;
 use crate::wire::record::user_record::UserRecord;
 
+/// How long it may take to mend what a broken session left.
+const MENDING: Duration = Duration::from_secs(10);
+
 /// A session with one device, for as long as one command lasts.
 pub(super) struct Line {
     session: Session,
+    target: Target,
     deadline: Deadline,
     /// The session failed: nobody is there to say goodbye to.
     broken: bool,
@@ -40,9 +46,9 @@ impl Line {
         };
         let deadline = Deadline::after(Instant::now(), limit);
         let target = Target { address, comm_key, carriers };
-        let session = Session::connect(target, SessionSettings::default(), deadline)
+        let session = Session::connect(target.clone(), SessionSettings::default(), deadline)
             .map_err(|error| Failure::of_device(&error))?;
-        Ok(Self { session, deadline, broken: false, encoding: direct.encoding })
+        Ok(Self { session, target, deadline, broken: false, encoding: direct.encoding })
     }
 
     /// Asks the device something that changes nothing.
@@ -89,12 +95,29 @@ impl Line {
         found.ok_or_else(|| unknown(text))
     }
 
-    /// Says goodbye, unless the session is not worth it any more.
-    pub(super) fn end(self) {
+    /// Says goodbye, unless the session is not worth it any more. A device that was left disabled, or waiting for a
+    /// finger, is told to stop that.
+    pub(super) fn end(self, out: Output) {
+        let amends = self.session.amends().clone();
         if !self.broken && !self.session.is_doubtful() {
             self.session.exit();
         }
+        if amends.is_urgent() && !mend(self.target, amends) {
+            out.note("zkgate: the device may be left disabled, or waiting for a finger: it could not be reached again");
+        }
     }
+}
+
+/// Makes a session of its own for it; whether the device was told.
+fn mend(target: Target, amends: Amends) -> bool {
+    let deadline = Deadline::after(Instant::now(), MENDING);
+    let session = Session::connect(target, SessionSettings::default(), deadline);
+    session.is_ok_and(|mut session| {
+        session.share_amends(amends);
+        let told = session.make_amends(deadline).is_ok();
+        session.exit();
+        told
+    })
 }
 
 /// A user id that a record can hold.

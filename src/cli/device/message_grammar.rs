@@ -24,7 +24,8 @@ pub enum Message {
         /// From when on, such as 2026-07-14T08:00:00 [default: now]
         #[arg(long, value_name = "TIME")]
         start: Option<String>,
-        /// The tag that says whom it is for; 253 is everybody on known firmware, 254 those it is given to
+        /// The tag that says whom it is for; 253 is everybody on known firmware, 254 those it is given to; with @ID it is
+        /// one of these two
         #[arg(long, default_value_t = 253)]
         tag: u8,
     },

@@ -1,17 +1,17 @@
 //! `zkgate device`: one verb, said to a device directly or through the local service.
 
-mod access;
+pub(super) mod access;
 pub(super) mod access_grammar;
 mod attendance;
-mod clock;
+pub(super) mod clock;
 mod door;
 pub(super) mod file;
-mod fingers;
+pub(super) mod fingers;
 pub(super) mod grammar;
 mod import;
 mod line;
 pub(super) mod message_grammar;
-mod messages;
+pub(super) mod messages;
 mod options;
 pub(super) mod people;
 mod upkeep;
@@ -120,7 +120,7 @@ impl Caller<'_> {
         let limit = self.call.timeout.unwrap_or(limit);
         let mut line = Line::connect(self.address, &self.call.direct, limit)?;
         let outcome = work(&mut line);
-        line.end();
+        line.end(self.out);
         outcome
     }
 

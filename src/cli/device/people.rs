@@ -12,6 +12,7 @@ use crate::cli::progress::Bar;
 use crate::cli::rows::UserRow;
 use crate::cli::secrets;
 use crate::cli::table::{Column, Side};
+use crate::device::Fault;
 use crate::device::users::{Mode, Report, UserChange, UserError, Written};
 use crate::wire::record::user;
 
@@ -150,6 +151,10 @@ impl Row for Outcome {
 pub(super) fn judge(report: &Report) -> Done {
     let failed: Vec<_> = report.rows.iter().filter_map(|row| row.as_ref().err()).collect();
     let all = report.rows.len();
+    if report.broke.as_ref().is_some_and(|error| matches!(error.fault, Fault::Stopped)) {
+        let detail = format!("it was ended early: {} of {all} people are as wanted", all - failed.len());
+        return Err(Failure::new("cancelled", detail).advise("the same once more does the rest"));
+    }
     if let Some(error) = &report.broke {
         let doubtful = failed.iter().any(|error| Exit::of(error.code()) == Exit::Unknown);
         return Err(match doubtful {

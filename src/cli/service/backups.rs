@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::ServiceFlags;
+use super::backup_settings;
 use super::client::{Client, segment};
 use super::devices::text;
 use super::operations::{ended, followed};
@@ -140,13 +141,13 @@ pub(super) fn make(
     let begun = client.post(path, Some(&body), timeout)?;
     let made = ended(&followed(client, &begun, &Bar::pieces("reading"))?)?;
     let of = |name: &str| Some(text(made.get(name))).filter(|text| !text.is_empty());
-    let pairs = [
+    let mut pairs = vec![
         ("backup", of("id")),
         ("people", of("users")),
         ("fingerprints", of("templates").or_else(|| Some("left out".to_owned()))),
-        ("settings", of("settings").or_else(|| Some("left out".to_owned()))),
-        ("bytes", of("bytes")),
     ];
+    pairs.extend(backup_settings::counted(made.get("settings").unwrap_or(&Value::Null)));
+    pairs.push(("bytes", of("bytes")));
     out.one(&made, &pairs)
 }
 
@@ -171,12 +172,17 @@ pub(super) fn restore(
     let plan = ended(&ask(true, "looking at the device")?)?;
     let of = |name: &str| text(plan.get(name));
     let what = format!(
-        "{} people are written as they are in the backup, {} of them new; nobody is removed.",
+        "{} people are written as they are in the backup, {} of them new; nobody is removed.{}",
         of("people"),
-        of("new")
+        of("new"),
+        backup_settings::planned(plan.get("settings").unwrap_or(&Value::Null)),
     );
     confirm(whom, &what, yes)?;
-    super::people::judged(out, &[ask(false, "writing people")?])
+    let ended = ask(false, "writing")?;
+    if let Some(settings) = ended.get("result").and_then(|result| result.get("settings")) {
+        backup_settings::written(out, settings)?;
+    }
+    super::people::judged(out, &[ended])
 }
 
 /// Brings a person to other devices.

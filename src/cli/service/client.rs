@@ -18,6 +18,7 @@ use crate::config::{Flags, Settings, Sources, Token};
 use crate::ops::probe::reachable;
 
 /// Asks one service.
+#[derive(Clone)]
 pub(super) struct Client {
     agent: Agent,
     /// Without a slash at its end.
@@ -108,12 +109,12 @@ impl Client {
     pub(super) fn stream(
         &self,
         path: &str,
-        last_event_id: Option<u64>,
+        last_event_id: Option<&str>,
         limit: Duration,
     ) -> Done<impl Read + use<>> {
         let mut request = Request::builder().method("GET").uri(format!("{}{path}", self.base));
         if let Some(id) = last_event_id {
-            request = request.header("last-event-id", id.to_string());
+            request = request.header("last-event-id", id);
         }
         let answer = self.run(self.with_token(request), None, limit)?;
         Ok(well(answer)?.into_body().into_reader())

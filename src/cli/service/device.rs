@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::access::Asked;
 use super::clear::{self, Wanted};
 use super::client::{Client, segment};
 use super::devices::text;
-use super::{backups, people, upkeep};
+use super::{access, backups, fingers, messages, people, upkeep, watch};
 use crate::base::ids::DeviceId;
 use crate::cli::confirm::confirm;
 use crate::cli::csv_rows;
@@ -29,6 +30,8 @@ pub(in crate::cli) fn run(id: &DeviceId, call: &DeviceCall, out: Output) -> Done
     let client = Client::new(&call.service)?;
     let of = |what: &str| format!("/api/v1/devices/{}{what}", segment(id.as_str()));
     let timeout = call.timeout;
+    let path = of("");
+    let asked = Asked { client: &client, out, path: &path, timeout };
     match &call.verb {
         Verb::Info => {
             let info: InfoSheet = client.get(&of("/info"), timeout)?;
@@ -80,7 +83,7 @@ pub(in crate::cli) fn run(id: &DeviceId, call: &DeviceCall, out: Output) -> Done
             out.done(&told, "it is off")
         }
         Verb::Clear { what, no_backup } => {
-            let (whom, path) = (format!("@{id}"), of(""));
+            let whom = format!("@{id}");
             let (what, backup, yes) = (*what, !no_backup, call.yes);
             let wanted = Wanted { whom: &whom, path: &path, what, backup, yes, timeout };
             clear::clear(&client, out, &wanted)
@@ -121,11 +124,15 @@ pub(in crate::cli) fn run(id: &DeviceId, call: &DeviceCall, out: Output) -> Done
         Verb::Collect { everything } => {
             collected(&client, out, &of("/collection/read"), *everything, timeout)
         }
-        other => {
-            let name = other.name();
-            let failure = Failure::misused(format!("the service cannot be asked for {name} yet"));
-            Err(failure.advise("name the device's address to speak to it directly; lend it first"))
-        }
+        Verb::Watch { count } => watch::watch(&client, out, id, *count, timeout),
+        Verb::Templates { user_id } => fingers::list(asked, user_id.as_deref()),
+        Verb::DeleteTemplate(finger) => fingers::delete(asked, finger),
+        Verb::Enrol(finger) => fingers::enrol(asked, finger, call.verb.limit()),
+        Verb::Message(message) => messages::message(asked, message),
+        Verb::Group(group) => access::group(asked, group),
+        Verb::TimeZone(zone) => access::time_zone(asked, zone),
+        Verb::Combination(combination) => access::combination(asked, combination),
+        Verb::VerifyStyle(style) => access::verify_style(asked, style),
     }
 }
 

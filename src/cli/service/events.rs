@@ -6,23 +6,23 @@ pub(super) const LINE: u64 = 1024 * 1024;
 /// Makes events of lines.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    id: Option<u64>,
+    id: Option<String>,
     data: String,
     /// The last id that was heard of; it counts also where no event came with it.
-    last: Option<u64>,
+    last: Option<String>,
 }
 
 impl Events {
     /// Takes one line, without its end; gives the data of an event that is complete with it.
     pub(super) fn line(&mut self, line: &str) -> Option<String> {
         if line.is_empty() {
-            self.last = self.id.take().or(self.last);
+            self.last = self.id.take().or_else(|| self.last.take());
             return Some(std::mem::take(&mut self.data)).filter(|data| !data.is_empty());
         }
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
-            "id" => self.id = value.parse().ok(),
+            "id" => self.id = Some(value.to_owned()),
             "data" => self.data.push_str(value),
             // A comment, the kind of event, or when to come again.
             _ => {}
@@ -31,8 +31,8 @@ impl Events {
     }
 
     /// The id after which to go on.
-    pub(super) const fn last(&self) -> Option<u64> {
-        self.last
+    pub(super) fn last(&self) -> Option<&str> {
+        self.last.as_deref()
     }
 }
 
@@ -51,11 +51,11 @@ mod tests {
         assert_eq!(events.last(), None);
         assert_eq!(events.line("data: {\"seq\":7}"), None);
         assert_eq!(events.line("").as_deref(), Some("{\"seq\":7}"));
-        assert_eq!(events.last(), Some(7));
+        assert_eq!(events.last(), Some("7"));
         for line in [": ", "id: 12", ""] {
             assert_eq!(events.line(line), None);
         }
-        assert_eq!(events.last(), Some(12), "how far it has looked, without an event");
+        assert_eq!(events.last(), Some("12"), "how far it has looked, without an event");
     }
 
     proptest! {

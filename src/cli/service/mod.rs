@@ -1,5 +1,7 @@
 //! What the local service is asked: its state, its devices, its punches, and its devices' answers.
 
+mod access;
+mod backup_settings;
 mod backups;
 mod clear;
 mod client;
@@ -7,13 +9,17 @@ pub(super) mod device;
 mod devices;
 mod discover;
 mod events;
+mod fingers;
 mod fleet;
+mod happened;
+mod messages;
 mod operations;
 mod people;
 mod punches;
 mod status;
 mod tokens;
 mod upkeep;
+mod watch;
 
 use std::path::PathBuf;
 

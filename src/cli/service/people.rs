@@ -73,18 +73,18 @@ pub(super) fn import(
     import: &Import,
     timeout: Option<Duration>,
 ) -> Done {
-    if import.mode != Mode::Upsert {
-        let detail =
-            "through the service people are created or changed, whichever is needed: leave --mode out";
-        return Err(Failure::misused(detail));
-    }
+    let mode = match import.mode {
+        Mode::Upsert => "upsert",
+        Mode::Create => "create",
+        Mode::Update => "update",
+    };
     let changes = file::read(import)?;
     let bar = Bar::pieces("writing people");
     let mut shown = Vec::new();
     let mut failed = None;
     for some in changes.chunks(TOGETHER) {
         let people: Vec<Value> = some.iter().map(body).collect();
-        match many(client, path, &json!({ "upsert": people }), &bar, timeout) {
+        match many(client, path, &json!({ "mode": mode, "upsert": people }), &bar, timeout) {
             Ok(one) => shown.push(one),
             Err(failure) => failed = Some(failure),
         }

@@ -99,7 +99,8 @@ fn follow(client: &Client, told: &mut Told, asked: &Punches) -> Done {
     while told.wants_more() {
         let began = Instant::now();
         let query = query(asked, &[("after", &after.to_string())]);
-        let opened = client.stream(&format!("/api/v1/punches/stream?{query}"), Some(after), CONNECTION);
+        let opened =
+            client.stream(&format!("/api/v1/punches/stream?{query}"), Some(&after.to_string()), CONNECTION);
         match opened {
             Ok(stream) => {
                 (known, broken) = (true, false);
@@ -138,7 +139,7 @@ fn take(stream: impl Read, told: &mut Told, mut after: u64) -> Done<u64> {
         if let Some(row) = events.line(text.trim_end_matches(['\n', '\r'])) {
             told.rows(std::iter::once(row.as_str()))?;
         }
-        after = events.last().unwrap_or(after);
+        after = events.last().and_then(|id| id.parse().ok()).unwrap_or(after);
     }
     Ok(after)
 }

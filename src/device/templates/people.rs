@@ -8,7 +8,7 @@ use crate::base::deadline::Deadline;
 use crate::device::error::{DeviceError, Fault};
 use crate::device::session::Session;
 use crate::device::users::{
-    Field, Mode, Pause, Progress, Report, Roster, Row, UserChange, UserError, Written, verify,
+    Field, Mode, Pause, Progress, Report, Row, UserChange, UserError, Watch, Written, verify,
 };
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::people_block::PeopleBlock;
@@ -26,12 +26,23 @@ pub struct PersonWrite {
     pub fingerprints: Vec<Fingerprint>,
 }
 
-/// The size that a block grows to, in bytes: between two of them others are served.
+/// The size that a block grows to, in bytes, and people in it: between two of them others are served, and it is seen
+/// whether somebody else changes people.
 const BLOCK: usize = 32 * 1024;
+const PEOPLE: usize = 50;
 
 /// The fingers of people by index, as a table has them. What a finger is good for is part of it: one that calls for
 /// help must not become an ordinary one.
 type Fingers = HashMap<u16, BTreeMap<u8, (Validity, Vec<u8>)>>;
+
+/// What is to be there, on a device with these fingers.
+struct Wanted<'p> {
+    people: &'p [PersonWrite],
+    mode: Mode,
+    encoding: NameEncoding,
+    layout: UserLayout,
+    before: &'p Fingers,
+}
 
 /// Somebody who is to be written.
 struct Candidate<'p> {
@@ -60,57 +71,90 @@ impl Session {
     ) -> Result<Report, DeviceError> {
         let before = fingers(&self.templates_in_pieces(pause, deadline)?);
         // After the pauses, in which others may have changed people.
-        let table = self.users(deadline)?;
+        let (mut watch, table, _) = Watch::begin(self, deadline)?;
+        // A template that was left behind would be somebody else's finger under a new name.
+        watch.reserve(before.keys().copied().collect());
         let layout = self.layout_of(&table, deadline)?;
+        let wanted = Wanted { people, mode, encoding, layout, before: &before };
         let mut rows = vec![Err(UserError::NotTried); people.len()];
-        let plan =
-            |rows: &mut Vec<_>, table: &UserTable| plan(people, mode, encoding, layout, table, &before, rows);
-        let mut candidates = plan(&mut rows, &table);
-        let (mut sent, mut broke) = (Vec::new(), None);
+        let mut candidates = wanted.plan(&table, &watch, &mut rows);
+        drop(table);
+        let (mut sent, mut broke, mut disturbed) = (Vec::new(), None, Vec::new());
         let mut blocks = true;
         while !candidates.is_empty() {
             let batch = batch(&mut candidates);
             let settled = people.len() - candidates.len();
             let outcome = self.write_batch(&batch, &mut blocks, &mut rows, deadline);
+            let acknowledged = |candidate: &&Candidate<'_>| is_open(&rows, candidate);
+            batch.iter().filter(acknowledged).for_each(|one| watch.wrote(&one.record, one.written));
             sent.extend(batch);
             progress(Progress { done: settled, total: people.len() });
             let edition = self.people_edition;
-            let paused = outcome.and_then(|()| pause(self)).and_then(|()| {
-                if self.people_edition != edition && !candidates.is_empty() {
-                    // Somebody else was served who changed people: the rest is worked out anew.
-                    let open: Vec<usize> = candidates.iter().map(|candidate| candidate.row).collect();
-                    let table = self.users(deadline)?;
-                    let mut anew = vec![Err(UserError::NotTried); people.len()];
-                    candidates = plan(&mut anew, &table);
-                    candidates.retain(|candidate| open.contains(&candidate.row));
-                    for row in open {
-                        if let (Some(to), Some(from)) = (rows.get_mut(row), anew.get(row)) {
-                            to.clone_from(from);
-                        }
-                    }
+            let table = outcome.and_then(|()| pause(self)).and_then(|()| {
+                if self.people_edition != edition {
+                    // Somebody else was served who changed people.
+                    return watch.begin_anew(self, deadline).map(Some);
                 }
-                Ok(())
+                self.look_before(&candidates, &mut watch, deadline)
             });
-            if let Err(error) = paused {
-                broke = Some(error);
-                break;
+            match table {
+                Ok(Some(table)) => candidates = wanted.plan_anew(&candidates, &table, &watch, &mut rows),
+                Ok(None) => {}
+                Err(error) => {
+                    broke = Some(error);
+                    break;
+                }
             }
         }
-        if sent.iter().any(|candidate| matches!(rows.get(candidate.row), Some(Err(UserError::NotVerified))))
+        if sent.iter().any(|candidate| is_open(&rows, candidate))
             && broke.as_ref().is_none_or(DeviceError::keeps_session)
         {
             let later = deadline.max(self.shortly());
-            let read = self.templates_in_pieces(pause, later);
-            match read.and_then(|templates| Ok((self.users(later)?, templates))) {
-                Ok((users, templates)) => check(&sent, &before, &users, &fingers(&templates), &mut rows),
+            let edition = self.people_edition;
+            let read = self.templates_in_pieces(pause, later).and_then(|templates| {
+                let ours = self.people_edition != edition;
+                let users = if ours { watch.begin_anew(self, later)? } else { self.users(later)? };
+                Ok((users, templates))
+            });
+            match read {
+                Ok((users, templates)) => {
+                    check(&sent, &before, &users, &fingers(&templates), &mut rows);
+                    disturbed = watch.end(&users);
+                }
                 Err(error) => broke = broke.or(Some(error)),
             }
-            self.refresh(later);
+        }
+        let touched = |row: &Result<Written, UserError>| {
+            use UserError::{NotStored, NotVerified, StoredDifferently};
+            matches!(row, Ok(_) | Err(NotStored | NotVerified | StoredDifferently { .. }))
+        };
+        if rows.iter().any(touched) && broke.as_ref().is_none_or(DeviceError::keeps_session) {
+            // Also for those who are as wanted perhaps by a call that broke before it could do this.
+            self.refresh(deadline.max(self.shortly()));
         }
         if !sent.is_empty() && rows.iter().any(|row| !matches!(row, Err(UserError::NotTried))) {
             broke = broke.map(DeviceError::after_effects);
         }
-        Ok(Report { rows, broke })
+        Ok(Report { rows, broke, disturbed })
+    }
+
+    /// Looks whether people are still those that were read, before the next of them are written.
+    fn look_before(
+        &mut self,
+        candidates: &[Candidate<'_>],
+        watch: &mut Watch,
+        deadline: Deadline,
+    ) -> Result<Option<UserTable>, DeviceError> {
+        let next = |is: fn(&Written) -> bool| candidates.iter().map(|one| one.written).find(is);
+        let created = next(|written| matches!(written, Written::Created { .. }));
+        let updated = next(|written| matches!(written, Written::Updated { .. }));
+        for written in created.into_iter().chain(updated) {
+            let table = watch.look(self, written, deadline)?;
+            if table.is_some() {
+                return Ok(table);
+            }
+        }
+        Ok(None)
     }
 
     /// Writes some people, in a block if the device knows blocks. A row that was acknowledged is "not verified".
@@ -157,7 +201,9 @@ impl Session {
         }
         for print in candidate.fingers.values() {
             if !saved || print.validity() != Validity::Valid {
-                self.send_template(&candidate.record, print, UploadForm::Single, deadline)?;
+                // The person is there by now, whatever becomes of the finger.
+                self.send_template(&candidate.record, print, UploadForm::Single, deadline)
+                    .map_err(DeviceError::after_effects)?;
             }
         }
         Ok(())
@@ -179,53 +225,75 @@ fn settle(
     ended.map_or(Ok(()), Err)
 }
 
-/// Who has to be written, in the order of the call; the rows of the others are settled.
-fn plan<'p>(
-    people: &'p [PersonWrite],
-    mode: Mode,
-    encoding: NameEncoding,
-    layout: UserLayout,
-    table: &UserTable,
-    before: &Fingers,
-    rows: &mut [Result<Written, UserError>],
-) -> Vec<Candidate<'p>> {
-    let mut roster = Roster::new(table);
-    // A template that was left behind would be somebody else's finger under a new name.
-    roster.reserve(before.keys().copied());
-    let mut seen = std::collections::HashSet::new();
-    let mut candidates = Vec::new();
-    for ((person, settled), row) in people.iter().zip(rows).zip(0..) {
-        if !seen.insert(person.user.user_id) {
-            *settled = Err(UserError::Twice);
-            continue;
-        }
-        let fingers: BTreeMap<u8, &Fingerprint> =
-            person.fingerprints.iter().map(|print| (print.finger(), print)).collect();
-        match roster.plan(&person.user, mode, layout, encoding) {
-            Row::Write(record, written) => candidates.push(Candidate { row, record, written, fingers }),
-            Row::Settled(Ok(Written::Unchanged { uid })) => {
-                let known = before.get(&uid);
-                let as_wanted = fingers
-                    .iter()
-                    .all(|(finger, print)| is(print, known.and_then(|known| known.get(finger))));
-                match roster.find(&person.user.user_id) {
-                    Ok(Some(record)) if !as_wanted => {
-                        let (record, written) = (record.clone(), Written::Updated { uid });
-                        candidates.push(Candidate { row, record, written, fingers });
-                    }
-                    _ => *settled = Ok(Written::Unchanged { uid }),
-                }
+impl<'p> Wanted<'p> {
+    /// Who has to be written, in the order of the call; the rows of the others are settled.
+    fn plan(
+        &self,
+        table: &UserTable,
+        watch: &Watch,
+        rows: &mut [Result<Written, UserError>],
+    ) -> Vec<Candidate<'p>> {
+        let mut roster = watch.roster(table);
+        let mut seen = std::collections::HashSet::new();
+        let mut candidates = Vec::new();
+        for ((person, settled), row) in self.people.iter().zip(rows).zip(0..) {
+            if !seen.insert(person.user.user_id) {
+                *settled = Err(UserError::Twice);
+                continue;
             }
-            Row::Settled(result) => *settled = result,
+            let fingers: BTreeMap<u8, &Fingerprint> =
+                person.fingerprints.iter().map(|print| (print.finger(), print)).collect();
+            match roster.plan(&person.user, self.mode, self.layout, self.encoding) {
+                Row::Write(record, written) => candidates.push(Candidate { row, record, written, fingers }),
+                Row::Settled(Ok(Written::Unchanged { uid })) => {
+                    let known = self.before.get(&uid);
+                    let as_wanted = fingers
+                        .iter()
+                        .all(|(finger, print)| is(print, known.and_then(|known| known.get(finger))));
+                    match roster.find(&person.user.user_id) {
+                        Ok(Some(record)) if !as_wanted => {
+                            let (record, written) = (record.clone(), Written::Updated { uid });
+                            candidates.push(Candidate { row, record, written, fingers });
+                        }
+                        _ => *settled = Ok(Written::Unchanged { uid }),
+                    }
+                }
+                Row::Settled(result) => *settled = result,
+            }
         }
+        candidates
     }
-    candidates
+
+    /// The same for those who are still to be written, after people were read again.
+    fn plan_anew(
+        &self,
+        open: &[Candidate<'p>],
+        table: &UserTable,
+        watch: &Watch,
+        rows: &mut [Result<Written, UserError>],
+    ) -> Vec<Candidate<'p>> {
+        let open: std::collections::HashSet<usize> = open.iter().map(|candidate| candidate.row).collect();
+        let mut anew = vec![Err(UserError::NotTried); self.people.len()];
+        let mut candidates = self.plan(table, watch, &mut anew);
+        candidates.retain(|candidate| open.contains(&candidate.row));
+        for ((row, to), from) in rows.iter_mut().enumerate().zip(anew) {
+            if open.contains(&row) {
+                *to = from;
+            }
+        }
+        candidates
+    }
+}
+
+/// Whether somebody was acknowledged, and was not looked at yet.
+fn is_open(rows: &[Result<Written, UserError>], candidate: &Candidate<'_>) -> bool {
+    matches!(rows.get(candidate.row), Some(Err(UserError::NotVerified)))
 }
 
 /// The next people that together make a block.
 fn batch<'p>(candidates: &mut Vec<Candidate<'p>>) -> Vec<Candidate<'p>> {
     let mut size = 0;
-    let count = candidates.iter().take_while(|candidate| {
+    let count = candidates.iter().take(PEOPLE).take_while(|candidate| {
         let templates: usize =
             candidate.fingers.values().map(|print| print.bytes().expose().len() + 10).sum();
         let first = size == 0;

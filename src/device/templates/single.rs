@@ -8,10 +8,12 @@ use crate::base::secret::Secret;
 use crate::device::error::{DeviceError, Fault, Reached};
 use crate::device::punches::cut_off;
 use crate::device::session::Session;
+use crate::device::users::Pause;
 use crate::dialog::bulk_read::BulkRead;
 use crate::dialog::error::DialogError;
 use crate::dialog::{Phase, Request};
 use crate::wire::command::Command;
+use crate::wire::record::UserId;
 use crate::wire::record::people_block::PeopleBlock;
 use crate::wire::record::template::Validity;
 use crate::wire::record::user::UserLayout;
@@ -90,7 +92,7 @@ impl Session {
         deadline: Deadline,
     ) -> Result<(), DeviceError> {
         let asked = self.send_template(person, print, form, deadline)?;
-        let stored = self.template(person, print.finger(), deadline)?;
+        let stored = self.template(person, print.finger(), deadline).map_err(DeviceError::after_effects)?;
         self.refresh(deadline);
         let fault = match stored {
             Some(stored) if *stored.expose() == unpadded(print.bytes().expose()) => return Ok(()),
@@ -119,7 +121,9 @@ impl Session {
                     [uid.to_le_bytes(), [print.finger(), print.validity().to_byte()], size.to_le_bytes()];
                 let store = Request::new(Command::TMP_WRITE, head.concat());
                 self.upload(bytes.clone(), store, true, deadline)?;
-                self.ask_in(Phase::Release, Request::bare(Command::FREE_DATA), deadline)?;
+                // Whoever repeats what breaks from here on would write it once more.
+                self.ask_in(Phase::Release, Request::bare(Command::FREE_DATA), deadline)
+                    .map_err(DeviceError::after_effects)?;
                 Ok(Command::TMP_WRITE)
             }
             UploadForm::Block => {
@@ -142,7 +146,7 @@ impl Session {
         self.upload(block.emit(), store, false, deadline)
     }
 
-    /// Deletes a template, said once, verifies that it is gone, and makes it effective. One that is not there is
+    /// Deletes a template, said once, verifies that it is gone, and makes that effective. One that is not there is
     /// deleted already.
     ///
     /// # Errors
@@ -153,7 +157,10 @@ impl Session {
         finger: u8,
         deadline: Deadline,
     ) -> Result<(), DeviceError> {
-        if self.template(person, finger, deadline)?.is_none() {
+        let was_read = self.template(person, finger, deadline)?.is_some();
+        let before = self.count_of_templates(deadline)?;
+        if !was_read && before == Some(0) {
+            self.refresh(deadline);
             return Ok(());
         }
         let user = person.user();
@@ -169,14 +176,65 @@ impl Session {
             }
         };
         let asked = request.command;
-        self.effect(request, deadline)?;
-        let left = self.template(person, finger, deadline)?;
+        let before = match self.effect(request, deadline) {
+            // Of what is perhaps not there, a refusal says nothing.
+            Err(DeviceError { fault: Fault::Rejected { .. }, .. }) if !was_read => None,
+            deleted => deleted.map(|()| before)?,
+        };
+        let left = self.still_has(person, finger, before, deadline).map_err(DeviceError::after_effects)?;
         self.refresh(deadline);
-        if left.is_some() {
+        if left {
             let fault = Fault::NotStored { asked };
             return Err(DeviceError { fault, phase: Phase::Reply, reached: Reached::Yes });
         }
         Ok(())
+    }
+
+    /// Whether a template is there after it was to be deleted. Firmware answers alike that it has none and that it does
+    /// not want to say, so that "none" is believed only if one less is counted, or the table of all has it no more.
+    fn still_has(
+        &mut self,
+        person: &UserRecord,
+        finger: u8,
+        before: Option<u32>,
+        deadline: Deadline,
+    ) -> Result<bool, DeviceError> {
+        if self.template(person, finger, deadline)?.is_some() {
+            return Ok(true);
+        }
+        let now = self.count_of_templates(deadline)?;
+        if now.zip(before).is_some_and(|(now, before)| now.checked_add(1) == Some(before)) {
+            return Ok(false);
+        }
+        let uid = person.user().uid;
+        Ok(self.templates(deadline)?.iter().any(|template| (template.uid, template.finger) == (uid, finger)))
+    }
+
+    /// Whether there are fingerprints of somebody who is there: "none" is said only if the device counts people and
+    /// no fingerprints, or if the table of all has none of theirs.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub fn has_fingerprints(
+        &mut self,
+        who: &UserId,
+        pause: Pause<'_>,
+        deadline: Deadline,
+    ) -> Result<bool, DeviceError> {
+        if self.count_of_templates(deadline)? == Some(0) {
+            return Ok(false);
+        }
+        let templates = self.templates_in_pieces(pause, deadline)?;
+        // After the pauses, in which others may have changed people.
+        let Some(record) = self.user(who, deadline)? else { return Ok(false) };
+        Ok(templates.iter().any(|template| template.uid == record.user().uid))
+    }
+
+    /// How many templates there are, if the device counts: one that counts no people either, while there are some,
+    /// counts nothing.
+    fn count_of_templates(&mut self, deadline: Deadline) -> Result<Option<u32>, DeviceError> {
+        let sizes = self.free_sizes(deadline)?;
+        Ok(sizes.fingerprints.filter(|_| sizes.users.is_some_and(|users| users > 0)))
     }
 }
 

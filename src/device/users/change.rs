@@ -125,7 +125,8 @@ impl Likeness {
             // Zones of their own have another form here; without them a door would open at other hours.
             let usual = match like.time_zones {
                 TimeZones::Set(set) => set <= 1,
-                TimeZones::List { flag, zones } => flag == 0 || zones == [1, 0, 0],
+                // Whatever the flag says: administrators have been seen with flag 1 and no zone at all.
+                TimeZones::List { zones, .. } => matches!(zones, [1 | 0, 0, 0]),
             };
             let zones = match made.layout() {
                 UserLayout::Compact => TimeZones::Set(1),
@@ -243,10 +244,21 @@ mod tests {
             (one.user_id, 3, &b"123"[..])
         );
         assert_eq!(other.time_zones, TimeZones::Set(1), "as for everybody new");
-        let zones = TimeZones::List { flag: 1, zones: [3, 2, 1] };
-        let own = UserChange::like(full.clone().with_time_zones(zones).unwrap(), utf8);
-        let refused = own.create(3, UserLayout::Compact, utf8);
-        assert_eq!(refused, Err(UserError::TimeZones), "a door must not open at other hours");
+        for (flag, zones, usual) in [
+            (0, [0, 0, 0], true),
+            (0, [1, 0, 0], true),
+            (1, [0, 0, 0], true),
+            (1, [1, 0, 0], true),
+            (0, [3, 2, 1], false),
+            (1, [3, 2, 1], false),
+            (1, [1, 2, 0], false),
+        ] {
+            let there = full.clone().with_time_zones(TimeZones::List { flag, zones }).unwrap();
+            let made = UserChange::like(there, utf8).create(3, UserLayout::Compact, utf8);
+            let made = made.map(|record| record.user().time_zones);
+            let expected = if usual { Ok(TimeZones::Set(1)) } else { Err(UserError::TimeZones) };
+            assert_eq!(made, expected, "{flag} {zones:?}: a door must not open at other hours");
+        }
         let unreadable = full.clone().with_name(&[0xff]).unwrap();
         let refused = UserChange::like(unreadable, utf8).create(3, UserLayout::Compact, utf8);
         assert_eq!(refused, Err(UserError::NameUnreadable));

@@ -3,8 +3,10 @@
 mod change;
 mod compare;
 mod delete;
+mod left_behind;
 mod plan;
 mod report;
+mod watch;
 mod write;
 
 pub use change::{Likeness, UserChange};
@@ -12,19 +14,23 @@ pub use compare::{Comparison, Other, Step};
 pub use report::{Field, Progress, Report, UserError, Written};
 pub use write::Mode;
 
-pub(super) use plan::{Roster, Row};
+pub(super) use plan::Row;
+pub(super) use watch::Watch;
 pub(super) use write::verify;
 
+use std::time::Instant;
+
 use super::error::{DeviceError, Fault, Reached};
-use super::punches::Counted;
 use super::session::Session;
 use crate::base::deadline::Deadline;
 use crate::dialog::Phase;
+use crate::dialog::bulk_read::BulkRead;
 use crate::wire::bulk::Table;
 use crate::wire::record::UserId;
 use crate::wire::record::table::UserTable;
 use crate::wire::record::user::UserLayout;
 use crate::wire::record::user_record::UserRecord;
+use crate::wire::sizes::FreeSizes;
 
 /// What long work calls between its pieces, so that a door need not wait for it; its error ends the work.
 pub type Pause<'p> = &'p mut dyn FnMut(&mut Session) -> Result<(), DeviceError>;
@@ -35,7 +41,17 @@ impl Session {
     /// # Errors
     /// [`DeviceError`]; a table that cannot be believed to be whole is an error, never a short list.
     pub fn users(&mut self, deadline: Deadline) -> Result<UserTable, DeviceError> {
-        self.table(Table::USERS, Counted::Users, deadline, UserTable::parse)
+        self.counted_users(deadline).map(|(users, _)| users)
+    }
+
+    /// The same, with what the device counted just before.
+    fn counted_users(&mut self, deadline: Deadline) -> Result<(UserTable, FreeSizes), DeviceError> {
+        let sizes = self.free_sizes(deadline)?;
+        let read = BulkRead::new(Table::USERS, self.method, sizes.users, self.manners(), Instant::now());
+        let bulk = self.bulk(read, deadline)?;
+        let users = self.believe(UserTable::parse(bulk.data, sizes.users), bulk.method)?;
+        self.last_index = self.last_index.max(users.last_index());
+        Ok((users, sizes))
     }
 
     /// One user, or `None`. There is no command that asks for one by their id, so the whole table is read.

@@ -3,6 +3,7 @@
 use crate::device::error::{DeviceError, Fault, Reached};
 use crate::wire::command::Command;
 use crate::wire::encoding::NotEncodable;
+use crate::wire::record::UserId;
 use crate::wire::record::user_record::UserRecord;
 
 /// How a call went: one row for each person asked for, in that order.
@@ -12,6 +13,8 @@ pub struct Report {
     pub rows: Vec<Result<Written, UserError>>,
     /// What ended the call before its end, if something did. Rows that it left open say so.
     pub broke: Option<DeviceError>,
+    /// Who vanished or was changed meanwhile and was not written by this call, as far as that was seen.
+    pub disturbed: Vec<UserId>,
 }
 
 /// What was done, and verified by reading it back.

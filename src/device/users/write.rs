@@ -3,6 +3,7 @@
 use super::change::UserChange;
 use super::plan::{Roster, Row};
 use super::report::{Field, Progress, Report, UserError, Written};
+use super::watch::Watch;
 use super::{Pause, UserTable};
 use crate::base::deadline::Deadline;
 use crate::device::error::DeviceError;
@@ -11,6 +12,7 @@ use crate::dialog::Request;
 use crate::wire::command::Command;
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::user_record::UserRecord;
+use crate::wire::sizes::FreeSizes;
 
 /// What may happen to a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,7 @@ impl Session {
         deadline: Deadline,
     ) -> Result<Result<Written, UserError>, DeviceError> {
         let changes = std::slice::from_ref(change);
-        let Report { mut rows, broke } =
+        let Report { mut rows, broke, .. } =
             self.write_users(changes, mode, encoding, &mut |_| Ok(()), &mut |_| {}, deadline)?;
         broke.map_or_else(|| Ok(rows.pop().unwrap_or(Err(UserError::NotTried))), Err)
     }
@@ -100,17 +102,28 @@ impl Session {
         progress: &mut dyn FnMut(Progress),
         deadline: Deadline,
     ) -> Result<Report, DeviceError> {
-        let table = self.users(deadline)?;
+        let (mut watch, table, sizes) = Watch::begin(self, deadline)?;
         let mut work = Work::new(changes, mode, encoding);
-        let broke = work.write(self, table, pause, progress, deadline).err();
+        let broke = work.write(self, (table, &sizes), &mut watch, pause, progress, deadline).err();
         let mut broke = if work.has_acknowledged() { broke.map(DeviceError::after_effects) } else { broke };
-        if work.has_acknowledged() && broke.as_ref().is_none_or(DeviceError::keeps_session) {
-            // What was written before something else went wrong is looked at all the same.
-            let verified = self.users(deadline.max(self.shortly())).map(|table| work.verify(&table));
-            self.refresh(deadline.max(self.shortly()));
-            broke = broke.or(verified.err().map(DeviceError::after_effects));
+        let mut disturbed = Vec::new();
+        if broke.as_ref().is_none_or(DeviceError::keeps_session) && work.concerns_people() {
+            if work.has_acknowledged() {
+                // What was written before something else went wrong is looked at all the same.
+                match self.users(deadline.max(self.shortly())) {
+                    Ok(table) => {
+                        work.verify(&table);
+                        disturbed = watch.end(&table);
+                    }
+                    Err(error) => broke = broke.or(Some(error.after_effects())),
+                }
+            }
+            if broke.as_ref().is_none_or(DeviceError::keeps_session) {
+                // Who is as wanted is so perhaps by a call that broke before it could do this.
+                self.refresh(deadline.max(self.shortly()));
+            }
         }
-        Ok(Report { rows: work.into_rows(), broke })
+        Ok(Report { rows: work.into_rows(), broke, disturbed })
     }
 
     /// Writes one record, said once.
@@ -137,24 +150,41 @@ impl<'c> Work<'c> {
     fn write(
         &mut self,
         session: &mut Session,
-        table: UserTable,
+        (table, sizes): (UserTable, &FreeSizes),
+        watch: &mut Watch,
         pause: Pause<'_>,
         progress: &mut dyn FnMut(Progress),
         deadline: Deadline,
     ) -> Result<(), DeviceError> {
         let layout = session.layout_of(&table, deadline)?;
-        let mut roster = Roster::new(&table);
-        drop(table);
+        let mut roster = watch.roster(&table);
+        if self.creates(&roster) {
+            let edition = session.people_edition;
+            watch.reserve(session.left_behind(&table, sizes, pause, deadline)?);
+            let ours = session.people_edition != edition;
+            let table = if ours { watch.begin_anew(session, deadline)? } else { table };
+            roster = watch.roster(&table);
+        }
         let (changes, total) = (self.changes, self.changes.len());
         for ((change, state), before) in changes.iter().zip(&mut self.rows).zip(0..) {
             if !matches!(state, State::Waiting) {
                 continue;
             }
-            match roster.plan(change, self.mode, layout, self.encoding) {
+            let mut row = roster.plan(change, self.mode, layout, self.encoding);
+            if let Row::Write(_, written) = row
+                && let Some(table) = watch.look(session, written, deadline)?
+            {
+                roster = watch.roster(&table);
+                row = roster.plan(change, self.mode, layout, self.encoding);
+            }
+            match row {
                 Row::Settled(result) => *state = State::Settled(result),
                 Row::Write(record, written) => {
                     match session.write_record(&record, deadline) {
-                        Ok(()) => *state = State::Acknowledged(record, written),
+                        Ok(()) => {
+                            watch.wrote(&record, written);
+                            *state = State::Acknowledged(record, written);
+                        }
                         Err(error) => {
                             let (row, ended) = UserError::of(error);
                             *state = State::Settled(Err(row));
@@ -168,7 +198,8 @@ impl<'c> Work<'c> {
                     pause(session)?;
                     if session.people_edition != edition {
                         // Somebody else was served who changed people: an index may be taken by now.
-                        roster = Roster::new(&session.users(deadline)?);
+                        let table = watch.begin_anew(session, deadline)?;
+                        roster = watch.roster(&table);
                     }
                 }
             }
@@ -177,8 +208,19 @@ impl<'c> Work<'c> {
         Ok(())
     }
 
+    /// Whether somebody is to be created.
+    fn creates(&self, roster: &Roster) -> bool {
+        let is_new = |change: &UserChange| matches!(roster.find(&change.user_id), Ok(None));
+        self.mode != Mode::Update && self.changes.iter().any(is_new)
+    }
+
     fn has_acknowledged(&self) -> bool {
         self.rows.iter().any(|state| matches!(state, State::Acknowledged(..)))
+    }
+
+    /// Whether somebody was written, or is as wanted without that.
+    fn concerns_people(&self) -> bool {
+        self.has_acknowledged() || self.rows.iter().any(|state| matches!(state, State::Settled(Ok(_))))
     }
 
     /// Compares what the device has with what it acknowledged.

@@ -62,7 +62,9 @@ pub fn clear(call: &mut Call) -> Handled {
     let Wanted { what, dry_run, confirmation, backup } = call.body()?;
     let may_read_templates = may_touch_templates(call).is_ok();
     let deadline = call.deadline_or(call.gateway.max_timeout)?;
-    let place = Place { gateway: Arc::clone(&call.gateway), id: device.id.clone(), what, may_read_templates };
+    let address = format!("{}:{}", device.ip_address, device.port);
+    let (gateway, id) = (Arc::clone(&call.gateway), device.id.clone());
+    let place = Place { gateway, id, address, what, may_read_templates };
     match (dry_run, confirmation) {
         (true, None) => {
             let subject = Some(format!("{}, dry run", what.name()));
@@ -88,6 +90,7 @@ pub fn clear(call: &mut Call) -> Handled {
 pub(super) struct Place {
     pub(super) gateway: Arc<Gateway>,
     pub(super) id: DeviceId,
+    pub(super) address: String,
     pub(super) what: What,
     pub(super) may_read_templates: bool,
 }
@@ -121,6 +124,13 @@ impl What {
 }
 
 impl Place {
+    /// What a confirmation is about. Its address is in it for the devices that tell no serial number: two of them are
+    /// alike, and what is left to tell that it is the one that was shown is that its record and its address are the
+    /// same, within ten minutes, and that it has no more than was shown.
+    pub(super) fn about(&self) -> (DeviceId, String, &'static str) {
+        (self.id.clone(), self.address.clone(), self.what.name())
+    }
+
     fn dry_run(
         &self,
         session: &mut Session,
@@ -134,8 +144,7 @@ impl Place {
             return Ok(ending.before_it_began());
         }
         result.insert("not_in_backup".to_owned(), Value::Object(self.not_in_backup(&stock)));
-        let about = (self.id.clone(), self.what.name());
-        let value = self.gateway.confirmations.show(about, stock, self.gateway.clock.now());
+        let value = self.gateway.confirmations.show(self.about(), stock, self.gateway.clock.now());
         let Ok(value) = value else {
             let problem = Problem::new(500, "internal", "The system gives no random numbers.");
             return Ok(Ending::failed(problem.to_json()).before_it_began());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::clear_tables::{Place, What, counts};
+use super::effect::over;
 use super::take_backup::{With, take};
 use crate::base::deadline::Deadline;
 use crate::device::clearing::{Stock, Verdict};
@@ -107,11 +108,11 @@ impl Confirmed {
         between: &mut Between<'_>,
         ticket: &Ticket,
     ) -> Result<Result<Ready, Ending>, DeviceError> {
-        let Place { gateway, id, what, may_read_templates } = &self.place;
+        let Place { gateway, id, address: _, what, may_read_templates } = &self.place;
         ticket.progress(0, PARTS);
         if self.shown.is_none() {
             let now = gateway.clock.now();
-            self.shown = gateway.confirmations.take(&(id.clone(), what.name()), &self.value, now);
+            self.shown = gateway.confirmations.take(&self.place.about(), &self.value, now);
         }
         let Some(shown) = &self.shown else {
             let detail = "The confirmation is not the one of a dry run of this for this device, or was used, or is too \
@@ -302,13 +303,4 @@ impl Confirmed {
 /// It was not said.
 fn refused(problem: &Problem, result: Map<String, Value>) -> Ending {
     Ending::failed(problem.to_json()).with_result(Value::Object(result)).before_it_began()
-}
-
-/// How it ended after it was said. A session that broke is given up, and nothing is repeated.
-fn over(ticket: &Ticket, ending: Ending, error: DeviceError) -> Result<Ending, DeviceError> {
-    if error.keeps_session() {
-        return Ok(ending);
-    }
-    ticket.end(ending);
-    Err(DeviceError { reached: Reached::Perhaps, ..error })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::effect::{Act, quick};
+use super::effect::{Act, urgent};
 use super::info::ask;
 use crate::device::door::{DoorState, UnlockTime, UnlockUnit};
 use crate::http::call::{Call, Handled};
@@ -39,7 +39,7 @@ pub fn unlock(call: &mut Call) -> Handled {
     let time = UnlockTime::new(time, unit).map_err(|error| wrong(format!("{error}.")))?;
     let act = Act { kind: "unlock", subject: None, deadline: call.deadline()? };
     let done = json!({ "unlocked": true, "seconds": seconds });
-    quick(call, act, move |session, deadline| session.unlock(time, deadline), move |()| Ok(done))
+    urgent(call, act, move |session, deadline| session.unlock(time, deadline), move |()| Ok(done))
 }
 
 /// `GET /devices/{id}/door`

@@ -47,7 +47,21 @@ where
     quick_apart(call, act, operation, shape, Value::clone)
 }
 
-/// The same where not everything that the caller is told belongs into the books: `keep` says what does. Whoever asks
+/// The same before everybody who waits for the device, and in a queue that is full for others: a door.
+///
+/// # Errors
+/// Whatever is wrong with the request.
+pub fn urgent<T, O, S>(call: &mut Call, act: Act, operation: O, shape: S) -> Handled
+where
+    T: Send + 'static,
+    O: FnMut(&mut Session, Deadline) -> Result<T, DeviceError> + Send + 'static,
+    S: FnOnce(T) -> Result<Value, Problem> + Send + 'static,
+{
+    let terms = Terms::effect(act.deadline).brief().urgent();
+    waited(call, act, terms, operation, (shape, Value::clone))
+}
+
+/// The same as [`quick`] where not everything that the caller is told belongs into the books: `keep` says what does. Whoever asks
 /// again under the same key is told that.
 ///
 /// # Errors
@@ -240,6 +254,15 @@ fn ending_of(refusal: &Refusal, problem: Problem) -> Ending {
         Refusal::Failed(failure) if failure.reached != Reached::No => Ending::failed(told),
         _ => Ending::failed(told).before_it_began(),
     }
+}
+
+/// How a long one ended after something of it was said. A session that broke is given up, and nothing is repeated.
+pub(super) fn over(ticket: &Ticket, ending: Ending, error: DeviceError) -> Result<Ending, DeviceError> {
+    if error.keeps_session() {
+        return Ok(ending);
+    }
+    ticket.end(ending);
+    Err(DeviceError { reached: Reached::Perhaps, ..error })
 }
 
 fn with_number(value: Value, number: u64) -> Value {

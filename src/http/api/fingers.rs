@@ -1,4 +1,4 @@
-//! Fingerprints of people: their templates, and enrolling a finger from afar. Only where that is allowed for the device.
+//! Fingerprints of people: their templates. Only where that is allowed for the device.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,21 +6,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::backups::may_touch_templates;
-use super::effect::{Act, long, thorough};
+use super::effect::{Act, thorough};
 use super::info::ask_thoroughly;
 use super::person_access::{nobody, with};
-use super::user_problem::of_user;
 use super::users::who;
-use crate::base::deadline::Deadline;
-use crate::device::enrolment::{GoOn, Happening, Outcome as Ended};
 use crate::device::templates::{Fingerprint, UploadForm};
-use crate::device::users::UserError;
-use crate::device::{DeviceError, Session};
 use crate::http::call::{Call, Handled};
 use crate::http::problem::Problem;
-use crate::operations::{Ending, Ticket};
-use crate::registry::Between;
-use crate::store::ledger::State;
 use crate::wire::record::UserId;
 use crate::wire::record::template::Validity;
 
@@ -168,86 +160,7 @@ pub fn delete(call: &mut Call) -> Handled {
     )
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Enrol {
-    finger: u8,
-    #[serde(default)]
-    replace: bool,
-}
-
-/// `POST /devices/{id}/users/{user_id}/enrol`
-pub fn enrol(call: &mut Call) -> Handled {
-    call.allow(&["timeout"])?;
-    may_touch_templates(call)?;
-    let who = who(call)?;
-    let Enrol { finger, replace } = call.body()?;
-    if finger > 9 {
-        return Err(Problem::new(422, "invalid_value", "Fingers are 0 to 9.").with("field", "finger"));
-    }
-    let act = act(call, "enrol", &who, finger)?;
-    long(call, act, move |session, deadline, between, ticket| {
-        enrolled(session, who, (finger, replace), deadline, between, ticket)
-    })
-}
-
-/// However it ends, the device verifies people again if the session lasts.
-fn enrolled(
-    session: &mut Session,
-    who: UserId,
-    (finger, replace): (u8, bool),
-    deadline: Deadline,
-    between: &mut Between<'_>,
-    ticket: &Ticket,
-) -> Result<Ending, DeviceError> {
-    let Some(person) = session.user(&who, deadline)? else {
-        return Ok(Ending::failed(of_user(&UserError::Unknown).to_json()).before_it_began());
-    };
-    if session.template(&person, finger, deadline)?.is_some() {
-        if !replace {
-            let detail = "The finger is enrolled already; say replace if a new template is wanted.";
-            let problem = Problem::new(409, "already_enrolled", detail);
-            return Ok(Ending::failed(problem.to_json()).before_it_began());
-        }
-        session.delete_template(&person, finger, deadline)?;
-    }
-    let mut told = |happening: Option<Happening>| {
-        match happening {
-            Some(Happening::FingerPlaced) => ticket.happened("finger_placed", Value::Null),
-            Some(Happening::Score(score)) => ticket.happened("score", json!({ "score": score })),
-            Some(Happening::Over(_)) | None => {}
-        }
-        if ticket.is_cancelled() { GoOn::Cancel } else { GoOn::Yes }
-    };
-    let mut pause = |session: &mut Session| between.pause(session);
-    let ended = session.enrol(&person, finger, Validity::Valid, &mut told, &mut pause, deadline)?;
-    let failed = |status, code, detail: String| Ending::failed(Problem::new(status, code, detail).to_json());
-    Ok(match ended {
-        Ended::Done { template_size } => Ending::done(json!({
-            "user_id": who.to_text(), "finger": finger, "enrolled": true, "bytes": template_size,
-        })),
-        Ended::AlreadyEnrolled => failed(
-            409,
-            "already_enrolled",
-            "The device knows this finger already, perhaps as somebody else's.".to_owned(),
-        ),
-        Ended::Failed { result } => failed(
-            502,
-            "enrolment_failed",
-            format!(
-                "The samples were not good enough, or nobody came; the device's number for it is {result}."
-            ),
-        ),
-        Ended::TimedOut => failed(
-            504,
-            "deadline_exceeded",
-            "Nobody enrolled a finger within the deadline; the device verifies people again.".to_owned(),
-        ),
-        Ended::Cancelled => Ending { state: State::Cancelled, ..Ending::cancelled(None) },
-    })
-}
-
-fn act(call: &Call, kind: &'static str, who: &UserId, finger: u8) -> Result<Act, Problem> {
+pub(super) fn act(call: &Call, kind: &'static str, who: &UserId, finger: u8) -> Result<Act, Problem> {
     let deadline = call.deadline_or(call.gateway.table_timeout)?;
     Ok(Act { kind, subject: Some(format!("user {}, finger {finger}", who.to_text())), deadline })
 }

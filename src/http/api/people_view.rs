@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::user_view::{written, zones};
+use super::users_bulk::tell_disturbed;
 use super::view::moment;
 use crate::device::users::{Field, UserChange};
 use crate::fleet::{Aim, Line, Told, What};
@@ -65,6 +66,7 @@ pub(super) fn device(aim: Aim, told: &Told) -> Value {
     if let Some(members) = shown.as_object_mut() {
         members.extend(numbers.map(|(name, number)| (name.to_owned(), number.into())));
     }
+    tell_disturbed(&mut shown, &told.disturbed);
     shown
 }
 

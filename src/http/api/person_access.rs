@@ -94,13 +94,7 @@ pub fn set(call: &mut Call) -> Handled {
         act,
         move |session, deadline| {
             with(session, &user_id, deadline, |session, person| {
-                if let Some(group) = group {
-                    session.set_group_of(person, group, deadline)?;
-                }
-                if let Some(wanted) = wanted {
-                    session.set_zones_of(person, wanted, deadline)?;
-                }
-                Ok((session.group_of(person, deadline)?, session.zones_of(person, deadline)?))
+                session.set_access_of(person, (group, wanted), deadline)
             })
         },
         move |done| {

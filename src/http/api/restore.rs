@@ -5,20 +5,22 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::backups::{may_touch_templates, named};
+use super::backups::{may_touch_templates, named, of_backup};
+use super::clearing::untouched;
 use super::effect::{Act, long};
+use super::restore_settings::{Aim, Outcome, Settings};
 use super::user_view::written;
-use super::users_bulk::{pause, told_already};
+use super::users_bulk::{pause, tell_disturbed, told_already};
 use crate::base::deadline::Deadline;
-use crate::device::configuration::Configured;
 use crate::device::templates::{Fingerprint, PersonWrite};
-use crate::device::users::{Mode, Progress, Report, UserChange};
+use crate::device::users::{Mode, Progress, Report, UserChange, UserError};
 use crate::device::{DeviceError, Fault, Session};
 use crate::http::call::{Call, Handled};
 use crate::http::problem::Problem;
 use crate::operations::{Ending, Ticket};
 use crate::registry::Between;
-use crate::store::backups::{Content, Label};
+use crate::store::backups::{BackupError, Content, Label};
+use crate::store::sealer::{SealError, Sealed};
 use crate::wire::encoding::NameEncoding;
 use crate::wire::record::UserId;
 use crate::wire::record::template::Validity;
@@ -62,11 +64,9 @@ pub fn restore(call: &mut Call) -> Handled {
         return Err(Problem::new(422, "invalid_value", detail).with("field", "settings"));
     }
     let encoding = call.gateway.device_settings.encoding(&device.id);
-    let people = people(&content, encoding, templates);
-    let kept = content.settings.iter().filter(|_| settings);
-    let settings =
-        settings.then(|| kept.filter_map(|(kind, bytes)| Configured::kept(*kind, bytes)).collect());
-    let work = Work { label, people, templates, settings, dry_run, allow_other_device };
+    let people = people(&content, encoding_of(&label)?, templates);
+    let settings = settings.then(|| Settings::of(&content));
+    let mut work = Work { label, people, templates, settings, dry_run, allow_other_device };
     let deadline = call.deadline_or(call.gateway.max_timeout)?;
     let act = Act { kind: "restore", subject: Some(backup), deadline };
     long(call, act, move |session, deadline, between, ticket| {
@@ -79,17 +79,15 @@ struct Work {
     people: Vec<PersonWrite>,
     templates: bool,
     /// What the device is to be set to, if it is.
-    settings: Option<Vec<Configured>>,
+    settings: Option<Settings>,
     dry_run: bool,
     allow_other_device: bool,
 }
 
-/// What came of the settings.
-#[derive(Default)]
-struct Set {
-    well: usize,
-    failed: Vec<Value>,
-    left_out: Vec<String>,
+/// In which encoding the names of a backup are: as its device was set when it was made, not as the other one is.
+fn encoding_of(label: &Label) -> Result<NameEncoding, Problem> {
+    let other_version = BackupError::Seal(SealError::Sealed(Sealed::OtherVersion));
+    NameEncoding::parse(&label.name_encoding).map_err(|_| of_backup(&other_version))
 }
 
 /// The people of a backup.
@@ -114,78 +112,132 @@ fn people(content: &Content, encoding: NameEncoding, templates: bool) -> Vec<Per
 
 impl Work {
     fn run(
-        &self,
+        &mut self,
         session: &mut Session,
         encoding: NameEncoding,
         deadline: Deadline,
         between: &mut Between<'_>,
         ticket: &Ticket,
     ) -> Result<Ending, DeviceError> {
-        if let Some(problem) = self.refusal(session, deadline)? {
+        if let Some(problem) = self.refusal(session, deadline).map_err(untouched)? {
             return Ok(Ending::failed(problem.to_json()).before_it_began());
         }
-        let table = session.users(deadline)?;
-        let known = |id: &UserId| table.iter().any(|user| user.user_id == *id);
         if self.dry_run {
-            let there = self.people.iter().filter(|person| known(&person.user.user_id)).count();
-            return Ok(Ending::done(json!({
-                "dry_run": true,
-                "people": self.people.len(),
-                "new": self.people.len() - there,
-                "known": there,
-                "templates": self.templates.then_some(self.label.templates),
-                "settings": self.settings.as_ref().map(Vec::len),
-            })));
+            return self.plan(session, deadline, between, ticket).map_err(untouched);
         }
-        drop(table);
         // First, so that there are the groups and time zones that people have.
-        let set = self.configure(session, deadline, between)?;
-        let total = self.people.len() as u64;
-        ticket.progress(0, total);
-        let pause = &mut pause(between, ticket);
-        let mut progress = |now: Progress| ticket.progress(now.done as u64, total);
-        let report = match self.templates {
-            true => {
-                session.write_people(&self.people, Mode::Upsert, encoding, pause, &mut progress, deadline)?
-            }
-            false => {
-                let changes: Vec<_> = self.people.iter().map(|person| person.user.clone()).collect();
-                session.write_users(&changes, Mode::Upsert, encoding, pause, &mut progress, deadline)?
-            }
+        let mut set = self.go_through(Aim::Set, session, deadline, between, ticket);
+        let report = match set.as_mut().and_then(|set| set.broke.take()) {
+            Some(error) => Err(error),
+            None => self.write(session, encoding, deadline, between, ticket),
         };
-        self.told(report, &set, ticket)
+        // Nothing was written of anybody.
+        let not_tried = || vec![Err(UserError::NotTried); self.people.len()];
+        let report = report.unwrap_or_else(|error| Report {
+            rows: not_tried(),
+            broke: Some(error),
+            disturbed: Vec::new(),
+        });
+        self.told(report, set.as_ref(), ticket)
     }
 
-    /// Sets the device to what it was set to. A network setting would cut it off, or give two devices one address.
-    fn configure(
+    /// What it would be. Nothing is written.
+    fn plan(
         &self,
         session: &mut Session,
         deadline: Deadline,
         between: &mut Between<'_>,
-    ) -> Result<Set, DeviceError> {
-        let mut set = Set::default();
-        for configured in self.settings.iter().flatten() {
-            if configured.may_cut_off() {
-                set.left_out.push(configured.name());
-                continue;
+        ticket: &Ticket,
+    ) -> Result<Ending, DeviceError> {
+        let table = session.users(deadline)?;
+        let known = |id: &UserId| table.iter().any(|user| user.user_id == *id);
+        let there = self.people.iter().filter(|person| known(&person.user.user_id)).count();
+        drop(table);
+        let mut settings = self.go_through(Aim::Look, session, deadline, between, ticket);
+        match settings.as_mut().and_then(|settings| settings.broke.take()) {
+            Some(error) if matches!(error.fault, Fault::Stopped) && ticket.is_cancelled() => {
+                return Ok(Ending::cancelled(None));
             }
-            match session.configure(configured, deadline) {
-                Ok(()) => set.well += 1,
-                Err(error) if error.keeps_session() => set.failed.push(json!({
-                    "name": configured.name(), "code": error.code(), "detail": error.to_string(),
-                })),
-                Err(error) => return Err(error),
-            }
-            between.pause(session)?;
+            Some(error) => return Err(error),
+            None => {}
         }
-        Ok(set)
+        Ok(Ending::done(json!({
+            "dry_run": true,
+            "people": self.people.len(),
+            "new": self.people.len() - there,
+            "known": there,
+            "templates": self.templates.then_some(self.label.templates),
+            "settings": settings.map(|settings| settings.told(Aim::Look)),
+        })))
+    }
+
+    /// Compares the settings with the device, or sets it to them.
+    fn go_through(
+        &self,
+        aim: Aim,
+        session: &mut Session,
+        deadline: Deadline,
+        between: &mut Between<'_>,
+        ticket: &Ticket,
+    ) -> Option<Outcome> {
+        let settings = self.settings.as_ref()?;
+        let total = self.total();
+        ticket.progress(0, total);
+        let mut progress = |done| ticket.progress(done as u64, total);
+        Some(settings.go_through(session, aim, &mut pause(between, ticket), &mut progress, deadline))
+    }
+
+    /// The parts of it, for whoever watches.
+    fn total(&self) -> u64 {
+        let people = if self.dry_run { 0 } else { self.people.len() };
+        (people + self.settings.as_ref().map_or(0, Settings::len)) as u64
+    }
+
+    fn write(
+        &self,
+        session: &mut Session,
+        encoding: NameEncoding,
+        deadline: Deadline,
+        between: &mut Between<'_>,
+        ticket: &Ticket,
+    ) -> Result<Report, DeviceError> {
+        let (total, people) = (self.total(), self.people.len() as u64);
+        let before = total - people;
+        ticket.progress(before, total);
+        let pause = &mut pause(between, ticket);
+        let mut progress = |now: Progress| ticket.progress(before + now.done as u64, total);
+        if self.templates {
+            return session.write_people(
+                &self.people,
+                Mode::Upsert,
+                encoding,
+                pause,
+                &mut progress,
+                deadline,
+            );
+        }
+        let changes: Vec<_> = self.people.iter().map(|person| person.user.clone()).collect();
+        session.write_users(&changes, Mode::Upsert, encoding, pause, &mut progress, deadline)
     }
 
     /// Why this backup is not for this device.
-    fn refusal(&self, session: &mut Session, deadline: Deadline) -> Result<Option<Problem>, DeviceError> {
+    fn refusal(&mut self, session: &mut Session, deadline: Deadline) -> Result<Option<Problem>, DeviceError> {
         let info = session.info(deadline)?;
-        if info.serial_number != self.label.serial_number && !self.allow_other_device {
-            let detail = "The backup is of another device; say allow_other_device if that is meant.";
+        // Two that tell no serial number are not the same for that.
+        let own = info.serial_number.is_some() && info.serial_number == self.label.serial_number;
+        if let Some(settings) = &mut self.settings {
+            settings.for_own(own);
+        }
+        if !own && !self.allow_other_device {
+            let detail = match (&info.serial_number, &self.label.serial_number) {
+                (Some(_), Some(_)) => {
+                    "The backup is of another device; say allow_other_device if that is meant."
+                }
+                _ => {
+                    "Without both serial numbers nobody can tell whether the backup is of this device; say \
+                     allow_other_device if it is to be put there."
+                }
+            };
             return Ok(Some(Problem::new(409, "other_device", detail)));
         }
         let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "unknown".to_owned());
@@ -199,8 +251,8 @@ impl Work {
         Ok(None)
     }
 
-    fn told(&self, report: Report, set: &Set, ticket: &Ticket) -> Result<Ending, DeviceError> {
-        let Report { rows, broke } = report;
+    fn told(&self, report: Report, set: Option<&Outcome>, ticket: &Ticket) -> Result<Ending, DeviceError> {
+        let Report { rows, broke, disturbed } = report;
         let mut told: Vec<Value> = Vec::with_capacity(self.people.len());
         let mut failed = 0;
         for (person, row) in self.people.iter().zip(rows) {
@@ -214,31 +266,31 @@ impl Work {
             });
         }
         let total = self.people.len();
-        let settings = self
-            .settings
-            .as_ref()
-            .map(|_| json!({ "as_wanted": set.well, "failed": set.failed, "left_out": set.left_out }));
-        let result = json!({
-            "dry_run": false, "people": total, "failed": failed, "rows": told, "settings": settings,
+        let mut result = json!({
+            "dry_run": false, "people": total, "failed": failed, "rows": told,
+            "settings": set.map(|set| set.told(Aim::Set)),
         });
+        tell_disturbed(&mut result, &disturbed);
         if let Some(error) = broke {
-            let detail = format!(
-                "The session with the device broke: {error}. Ask for the same once more: what is done is not done again."
-            );
+            let what =
+                if error.keeps_session() { "It ended early" } else { "The session with the device broke" };
+            let detail =
+                format!("{what}: {error}. Ask for the same once more: what is done is not done again.");
             let problem = Problem::new(502, error.code(), detail).to_json();
             let ending = match error.fault {
                 Fault::Stopped if ticket.is_cancelled() => Ending::cancelled(Some(result)),
+                _ if set.is_some_and(|set| set.is_unknown) => Ending::unknown(problem).with_result(result),
                 _ => Ending::failed(problem).with_result(result),
             };
             ticket.end(ending);
             return Err(told_already(error));
         }
-        if failed == 0 && set.failed.is_empty() {
+        let amiss = set.map_or(0, Outcome::amiss);
+        if failed == 0 && amiss == 0 {
             return Ok(Ending::done(result));
         }
         let detail = format!(
-            "{failed} of {total} people and {} settings are not as in the backup; the result says which.",
-            set.failed.len()
+            "{failed} of {total} people and {amiss} settings are not as in the backup; the result says which."
         );
         Ok(Ending::failed(Problem::new(502, "rows_failed", detail).to_json()).with_result(result))
     }

@@ -5,12 +5,12 @@ use crate::base::clock::millis;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
 use crate::base::secret::Secret;
-use crate::device::configuration::Configured;
+use crate::device::configuration::{Configuration, Configured};
 use crate::device::{DeviceError, Session};
 use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 use crate::registry::Between;
-use crate::store::backups::{Content, Entry, Label, Print};
+use crate::store::backups::{Content, Entry, Label, NotRead, Print, Settings};
 use crate::wire::record::template::Template;
 use crate::wire::record::user::UserLayout;
 
@@ -39,7 +39,8 @@ impl Taken {
     /// Why it cannot be kept.
     pub(super) fn keep(self, gateway: &Gateway, id: &DeviceId) -> Result<Entry, Problem> {
         let made_at = millis(gateway.clock.wall());
-        let label = Label { device_id: id.to_string(), made_at, ..self.label };
+        let name_encoding = gateway.device_settings.encoding(id).name().to_owned();
+        let label = Label { device_id: id.to_string(), made_at, name_encoding, ..self.label };
         gateway.backups.create(&label, &self.content).map_err(|error| of_backup(&error))
     }
 }
@@ -88,13 +89,34 @@ pub(super) fn take(
         device_name: info.device_name,
         firmware_version: info.firmware_version,
         fingerprint_version: info.fingerprint_version,
+        name_encoding: String::new(),
         users: users.raw().count(),
         templates: prints.as_ref().map(Vec::len),
-        settings: settings.as_ref().map(Vec::len),
+        settings: settings.as_ref().map(counted),
     };
     let stride = u16::try_from(stride).unwrap_or(u16::MAX);
-    let settings = settings.unwrap_or_default().iter().map(Configured::emit).collect();
+    let settings = settings.unwrap_or_default().all.iter().map(Configured::emit).collect();
     let prints = prints.unwrap_or_default();
     let content = Content { stride, records: Secret::new(records), prints, settings };
     Ok(Taken { label, content })
+}
+
+/// What of it there is, and what not.
+fn counted(configuration: &Configuration) -> Settings {
+    let Configuration { all, not_read, not_told } = configuration;
+    let mut settings = Settings { not_told: not_told.clone(), ..Settings::default() };
+    for configured in all {
+        *match configured {
+            Configured::Option(_) => &mut settings.options,
+            Configured::TimeZone(_) => &mut settings.time_zones,
+            Configured::Group(_) => &mut settings.groups,
+            Configured::Combination(_) => &mut settings.combinations,
+        } += 1;
+    }
+    let row = |row: &crate::device::configuration::NotRead| NotRead {
+        name: row.name.clone(),
+        code: row.code.to_owned(),
+    };
+    settings.not_read = not_read.iter().map(row).collect();
+    settings
 }

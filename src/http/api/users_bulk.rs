@@ -22,9 +22,31 @@ use crate::wire::record::UserId;
 #[serde(deny_unknown_fields)]
 struct Wanted {
     #[serde(default)]
+    mode: How,
+    #[serde(default)]
     upsert: Vec<Person>,
     #[serde(default)]
     delete: Vec<String>,
+}
+
+/// What may happen to the people of "upsert".
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum How {
+    Create,
+    Update,
+    #[default]
+    Upsert,
+}
+
+impl How {
+    const fn mode(self) -> Mode {
+        match self {
+            Self::Create => Mode::Create,
+            Self::Update => Mode::Update,
+            Self::Upsert => Mode::Upsert,
+        }
+    }
 }
 
 /// The most people in one call.
@@ -36,7 +58,7 @@ const PART: usize = 1000;
 pub fn change(call: &mut Call) -> Handled {
     call.allow(&["timeout"])?;
     let device = call.device()?;
-    let Wanted { upsert, delete } = call.body()?;
+    let Wanted { mode, upsert, delete } = call.body()?;
     let total = upsert.len() + delete.len();
     if total == 0 || total > PEOPLE {
         let detail = format!("There are 1 to {PEOPLE} people in \"upsert\" and \"delete\" together.");
@@ -68,7 +90,7 @@ pub fn change(call: &mut Call) -> Handled {
         subject: Some(format!("{total} users")),
         deadline: call.deadline_or(call.gateway.max_timeout)?,
     };
-    let work = Work { delete, upsert, encoding };
+    let work = Work { delete, upsert, mode: mode.mode(), encoding };
     long(call, act, move |session, deadline, between, ticket| work.run(session, deadline, between, ticket))
 }
 
@@ -81,6 +103,7 @@ pub(super) fn row_problem(problem: Problem, place: &str) -> Problem {
 struct Work {
     delete: Vec<UserId>,
     upsert: Vec<UserChange>,
+    mode: Mode,
     encoding: NameEncoding,
 }
 
@@ -89,6 +112,7 @@ struct Work {
 pub(super) struct Told {
     rows: Vec<Value>,
     failed: usize,
+    disturbed: Vec<UserId>,
 }
 
 impl Work {
@@ -120,7 +144,7 @@ impl Work {
             }
             let before = told.rows.len() as u64;
             let mut progress = |now: Progress| ticket.progress(before + now.done as u64, total);
-            let (mode, encoding) = (Mode::Upsert, self.encoding);
+            let (mode, encoding) = (self.mode, self.encoding);
             let mut pause = pause(between, ticket);
             let report = session.write_users(changes, mode, encoding, &mut pause, &mut progress, deadline);
             let ids: Vec<_> = changes.iter().map(|change| change.user_id.to_text()).collect();
@@ -141,7 +165,10 @@ impl Told {
         total: u64,
     ) -> Result<(), DeviceError> {
         let (rows, broke) = match report {
-            Ok(Report { rows, broke }) => (rows, broke),
+            Ok(Report { rows, broke, disturbed }) => {
+                self.disturbed.extend(disturbed);
+                (rows, broke)
+            }
             // Before anything was written in this part.
             Err(error) if self.rows.is_empty() => return Err(error),
             Err(error) => (Vec::new(), Some(error)),
@@ -180,7 +207,7 @@ impl Told {
     fn result(self, total: u64) -> Value {
         let is = |row: &Value, word: &str| row.get("written").and_then(Value::as_str) == Some(word);
         let count = |word| self.rows.iter().filter(|row| is(row, word)).count();
-        json!({
+        let mut result = json!({
             "people": total,
             "created": count("created"),
             "updated": count("updated"),
@@ -188,7 +215,21 @@ impl Told {
             "deleted": count("deleted"),
             "failed": self.failed,
             "rows": self.rows,
-        })
+        });
+        tell_disturbed(&mut result, &self.disturbed);
+        result
+    }
+}
+
+/// Tells who was not written and is not as they were: somebody else changes people of the device at the same time.
+pub(super) fn tell_disturbed(result: &mut Value, disturbed: &[UserId]) {
+    if let (Value::Object(members), false) = (result, disturbed.is_empty()) {
+        let ids: Vec<_> = disturbed.iter().map(|id| id.to_text()).collect();
+        log::warn!(
+            "{} people of a device were changed by somebody else while others were written",
+            ids.len()
+        );
+        members.insert("disturbed".to_owned(), json!(ids));
     }
 }
 

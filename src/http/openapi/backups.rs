@@ -31,11 +31,29 @@ pub(super) fn describe(doc: &mut Document) {
             ("device_name", or_null(text()), ""),
             ("firmware_version", or_null(text()), ""),
             ("fingerprint_version", or_null(text()), "of the templates"),
+            ("name_encoding", text(), "in which the names in it are"),
             ("users", count(), "people in it"),
             ("templates", or_null(count()), "fingerprints in it; `null` if they were left out"),
-            ("settings", or_null(count()), "settings in it; `null` if they were left out"),
+            ("settings", or_null(named("BackupSettings")), "settings in it; `null` if they were left out"),
         ]),
     );
+    doc.schema(
+        "BackupSettings",
+        object([
+            ("options", count(), "how many"),
+            ("time_zones", count(), "how many"),
+            ("groups", count(), "how many"),
+            ("combinations", count(), "how many"),
+            ("not_read", list(&named("NotRead")), "what the device has and is not in it; empty if it is whole"),
+            (
+                "not_told",
+                list(&text()),
+                "what the device refused twice, as one does that does not have it: options, or all of a kind from a \
+                 number on",
+            ),
+        ]),
+    );
+    doc.schema("NotRead", object([("name", text(), ""), ("code", text(), "why")]));
     doc.schema(
         "BackupList",
         object([("count", count(), ""), ("data", list(&named("Backup")), "the newest first")]),
@@ -57,8 +75,11 @@ pub(super) fn describe(doc: &mut Document) {
     let shown = json!({
         "id": "1-1794000000000", "bytes": 4711, "made_at": "2026-11-23T18:16:13.331Z", "device_id": "1",
         "serial_number": "SIM0000000001", "device_name": "K40", "firmware_version": "Ver 6.60 (build39)",
-        "fingerprint_version": "10", "users": 50, "templates": null,
-        "settings": null,
+        "fingerprint_version": "10", "name_encoding": "UTF-8", "users": 50, "templates": null,
+        "settings": {
+            "options": 12, "time_zones": 50, "groups": 98, "combinations": 10,
+            "not_read": [{ "name": "group 3", "code": "device_rejected" }], "not_told": ["HiSpeedNet"],
+        },
     });
     let seconds = "the deadline, in seconds; 120 if it is left out";
     let biometric = &[(403, "biometrics_off")];
@@ -71,8 +92,10 @@ pub(super) fn describe(doc: &mut Document) {
     doc.post("/api/v1/devices/{id}/restore", "restoreDevice", "Put a backup back")
         .tells(
             "A long operation. Everybody in the backup is created or changed, by `user_id`, and read back; nobody is \
-             removed. Its `result` says what it would be (`dry_run`), or has a row for each. Doing the same once more \
-             completes what broke.",
+             removed. Its `result` says what it would be (`dry_run`), or has a row for each. `settings` in it has the \
+             number of those that are `as_wanted` (now), the names of those that are `different` (dry run) or were \
+             `changed`, and with a `code` those that `failed` or were `left_out`; `not_tried` are those behind a break. \
+             Doing the same once more completes what broke.",
         )
         .takes([timeout(seconds), key()])
         .body("Restore", json!({ "backup": "1-1794000000000" }))

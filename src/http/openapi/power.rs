@@ -18,14 +18,21 @@ pub(super) fn describe(doc: &mut Document) {
     );
 
     doc.post("/api/v1/devices/{id}/restart", "restartDevice", "Restart a device")
-        .tells("That ends the session; it comes back when the device does.")
+        .tells(
+            "That ends the session; it comes back when the device does. A device that neither answers nor ends the \
+             connection has restarted if it has forgotten the session (`device_silent` if it has not); if it does not \
+             say anything, it is `outcome_unknown`.",
+        )
         .takes([timeout(SECONDS), key()])
         .no_body()
         .answers(200, "It restarts.", "Restarted", json!({ "restarted": true, "operation_id": 7 }))
         .fails(&[SESSION, ANSWER, EFFECT, NOTED]);
     doc.schema("SwitchedOff", object([("off", only(true), ""), ("operation_id?", count(), "")]));
     doc.post("/api/v1/devices/{id}/power-off", "powerOff", "Switch a device off")
-        .tells("Only somebody who stands before it switches it on again.")
+        .tells(
+            "Only somebody who stands before it switches it on again. `outcome_unknown` if it falls silent without a \
+             word: perhaps it is off, perhaps it has not heard it.",
+        )
         .takes([timeout(SECONDS), key()])
         .body_or_none("Confirm", json!({ "confirm": true }))
         .answers(200, "It is off.", "SwitchedOff", json!({ "off": true, "operation_id": 7 }))

@@ -39,6 +39,7 @@ pub(super) fn describe(doc: &mut Document) {
     doc.schema(
         "UserBulk",
         input([
+            ("mode?", word(&["create", "update", "upsert"]), "what may happen to them: upsert if it is left out; with create they must be new, with update they must be there"),
             ("upsert?", many(named("NewUser")), "people who are to be there as they are said to be"),
             ("delete?", many(user_id()), "user ids of people who are to go; they go first"),
         ]),
@@ -60,7 +61,8 @@ pub(super) fn describe(doc: &mut Document) {
         .tells(
             "A long operation. Its `result` has a row for each person, deleted ones first: what was `written`, or the \
              `code` of what is wrong. Doing the same once more completes what broke: what is done is not done again. \
-             A request with a row that no device could take is refused whole.",
+             A request with a row that no device could take is refused whole. If it was seen that somebody else changed or \
+             removed people at the same time, `disturbed` of the result has the user ids of those who were not written.",
         )
         .takes([timeout("the deadline, in seconds; 120 if it is left out"), key()])
         .body("UserBulk", json!({ "upsert": [new], "delete": ["4712"] }))

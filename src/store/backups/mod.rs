@@ -1,6 +1,7 @@
 //! Backups of devices: files in the state directory, each sealed, with a label that says whose it is.
 
 mod content;
+mod label;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
@@ -8,40 +9,15 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::sealer::{SealError, Sealed, Sealer, write_whole};
 pub use content::{Content, ContentError, Print};
+pub use label::{Label, NotRead, Settings};
 
 /// Where they are, and what seals them.
 #[derive(Debug)]
 pub struct Backups {
     directory: PathBuf,
     sealer: Arc<Sealer>,
-}
-
-/// Whose backup it is, and what is in it. Anybody who has the file can read this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Label {
-    /// When it was made, in milliseconds since 1970.
-    pub made_at: i64,
-    /// The device's id here.
-    pub device_id: String,
-    /// Its serial number.
-    pub serial_number: Option<String>,
-    /// Its model.
-    pub device_name: Option<String>,
-    /// Its firmware.
-    pub firmware_version: Option<String>,
-    /// The version of its fingerprint templates.
-    pub fingerprint_version: Option<String>,
-    /// People in it.
-    pub users: usize,
-    /// Fingerprint templates in it; `None` if they were left out.
-    pub templates: Option<usize>,
-    /// Settings of the device in it; `None` if they were left out.
-    #[serde(default)]
-    pub settings: Option<usize>,
 }
 
 /// A backup that there is.
@@ -144,7 +120,7 @@ impl Backups {
         let mut head = Vec::new();
         file.take(HEAD).read_to_end(&mut head)?;
         let label = Sealer::label(&head).map_err(SealError::from)?;
-        let label = serde_json::from_slice(label).map_err(|_| no_backup())?;
+        let label = serde_json::from_slice(label).map_err(|_| other_version())?;
         Ok(Entry { name: name.clone(), bytes, label })
     }
 
@@ -167,8 +143,9 @@ impl Backups {
         let mut bytes = Vec::new();
         self.file(name)?.read_to_end(&mut bytes)?;
         let (label, content) = self.sealer.open(&bytes)?;
-        let label = serde_json::from_slice(label).map_err(|_| no_backup())?;
-        Ok((label, Content::parse(content.expose()).map_err(|_| no_backup())?))
+        // It is what somebody with the key sealed; if it makes no sense, then only to this program.
+        let label = serde_json::from_slice(label).map_err(|_| other_version())?;
+        Ok((label, Content::parse(content.expose()).map_err(|_| other_version())?))
     }
 
     /// Seals and keeps one. It is there whole, or not at all.
@@ -207,8 +184,8 @@ impl Backups {
     }
 }
 
-const fn no_backup() -> SealError {
-    SealError::Sealed(Sealed::NoBackup)
+const fn other_version() -> SealError {
+    SealError::Sealed(Sealed::OtherVersion)
 }
 
 #[cfg(test)]
@@ -223,6 +200,7 @@ mod tests {
             device_name: None,
             firmware_version: None,
             fingerprint_version: Some("10".into()),
+            name_encoding: "UTF-8".into(),
             users: 0,
             templates: None,
             settings: None,
@@ -262,6 +240,30 @@ mod tests {
         ));
         fs::write(&key_file, "no key").unwrap();
         assert!(matches!(backups.read(&second.name), Err(BackupError::Seal(SealError::NoKey(_)))));
+    }
+
+    #[test]
+    fn what_another_version_sealed_is_told_as_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let sealer = Arc::new(Sealer::new(directory.path().join("backup.key")));
+        let backups = Backups::new(directory.path(), Arc::clone(&sealer));
+        let content = Content {
+            stride: 72,
+            records: crate::base::secret::Secret::new(Vec::new()),
+            prints: Vec::new(),
+            settings: Vec::new(),
+        };
+        let name = backups.create(&label(1), &content).unwrap().name;
+        let told = serde_json::to_vec(&label(1)).unwrap();
+        let nothing = crate::base::secret::Secret::new(Vec::new());
+        for (label, content) in [(br#"{"made_at":1}"#.to_vec(), content.emit()), (told, nothing)] {
+            fs::write(backups.path(&name), sealer.seal(&label, &content).unwrap()).unwrap();
+            let refused = backups.read(&name).unwrap_err();
+            assert!(
+                matches!(refused, BackupError::Seal(SealError::Sealed(Sealed::OtherVersion))),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

@@ -257,6 +257,19 @@ impl Book {
                    where finished_at is null";
         self.connection.execute(sql, params![now, INTERRUPTED]).map_err(failed)
     }
+
+    /// The devices on which an operation of this kind was under way when a run before ended, since this time in
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// Whatever the file says.
+    pub fn interrupted(&mut self, kind: &str, since: i64) -> Result<Vec<String>, StoreError> {
+        let sql = "select distinct device_id from operation where state = 'outcome_unknown' and kind = ?
+                   and finished_at >= ? and problem = ? and device_id is not null";
+        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let rows = statement.query_map(params![kind, since, INTERRUPTED], |row| row.get(0));
+        rows.and_then(Iterator::collect).map_err(failed)
+    }
 }
 
 /// What is said of an operation in whose middle the service ended.

@@ -22,9 +22,12 @@ pub enum Sealed {
     /// It is something else, or not all of it.
     #[error("the file is no backup, or breaks off")]
     NoBackup,
-    /// It is of a newer form.
-    #[error("the file is a backup of the form {0}; this program knows 1: use a newer zkgate")]
-    TooNew(u8),
+    /// It is of another form.
+    #[error("the file is of the form {0}, and this zkgate knows the form 1 only: use the one that made it")]
+    OtherForm(u8),
+    /// It opens, and what it says is not what this program writes.
+    #[error("the file was made by another version of zkgate, and says other things than this one knows")]
+    OtherVersion,
     /// It was made with another key, or was changed since.
     #[error("the file was sealed with another key, or was changed since")]
     Locked,
@@ -103,7 +106,7 @@ fn parts(file: &[u8]) -> Result<Parts<'_>, Sealed> {
     let rest = file.strip_prefix(MAGIC).ok_or(Sealed::NoBackup)?;
     let (version, rest) = rest.split_first().ok_or(Sealed::NoBackup)?;
     if *version != VERSION {
-        return Err(Sealed::TooNew(*version));
+        return Err(Sealed::OtherForm(*version));
     }
     let (length, rest) = rest.split_first_chunk::<4>().ok_or(Sealed::NoBackup)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| Sealed::NoBackup)?;
@@ -151,9 +154,12 @@ mod tests {
         let mut longer = file.clone();
         longer.push(0);
         assert_eq!(open(&longer, &Key::new([7; 32])), Err(Sealed::Locked));
-        let mut newer = file;
-        newer[8] = 2;
-        assert_eq!(open(&newer, &Key::new([7; 32])), Err(Sealed::TooNew(2)));
+        for form in [0, 2] {
+            let mut other = file.clone();
+            other[8] = form;
+            assert_eq!(open(&other, &Key::new([7; 32])), Err(Sealed::OtherForm(form)));
+            assert_eq!(super::label(&other), Err(Sealed::OtherForm(form)));
+        }
     }
 
     #[test]

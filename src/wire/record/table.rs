@@ -180,6 +180,12 @@ impl UserTable {
             .filter(|record| record.user().is_somebody())
     }
 
+    /// The highest index that somebody has, 0 if nobody is there; 65535 is none.
+    #[must_use]
+    pub fn last_index(&self) -> u16 {
+        self.iter().map(|user| user.uid).filter(|uid| *uid != u16::MAX).max().unwrap_or_default()
+    }
+
     /// Where the records are in what the transfer delivered.
     pub(crate) fn body(&self) -> Range<usize> {
         self.body.clone()

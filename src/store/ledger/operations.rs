@@ -264,9 +264,8 @@ impl Book {
     /// # Errors
     /// Whatever the file says.
     pub fn interrupted(&mut self, kind: &str, since: i64) -> Result<Vec<String>, StoreError> {
-        let sql =
-            "select distinct device_id from operation where kind = ? and finished_at >= ? and problem = ?
-                   and device_id is not null";
+        let sql = "select distinct device_id from operation where state = 'outcome_unknown' and kind = ?
+                   and finished_at >= ? and problem = ? and device_id is not null";
         let mut statement = self.connection.prepare(sql).map_err(failed)?;
         let rows = statement.query_map(params![kind, since, INTERRUPTED], |row| row.get(0));
         rows.and_then(Iterator::collect).map_err(failed)

@@ -256,12 +256,14 @@ impl Work {
         let Report { rows, broke, disturbed } = report;
         let mut told: Vec<Value> = Vec::with_capacity(self.people.len());
         let mut failed = 0;
+        let mut unknown = set.is_some_and(|set| set.is_unknown);
         for (person, row) in self.people.iter().zip(rows) {
             let id = person.user.user_id.to_text();
             told.push(match row {
                 Ok(done) => written(&id, done),
                 Err(error) => {
                     failed += 1;
+                    unknown |= error.code() == "outcome_unknown";
                     json!({ "user_id": id, "code": error.code(), "detail": error.to_string() })
                 }
             });
@@ -280,7 +282,7 @@ impl Work {
             let problem = Problem::new(502, error.code(), detail).to_json();
             let ending = match error.fault {
                 Fault::Stopped if ticket.is_cancelled() => Ending::cancelled(Some(result)),
-                _ if set.is_some_and(|set| set.is_unknown) => Ending::unknown(problem).with_result(result),
+                _ if unknown => Ending::unknown(problem).with_result(result),
                 _ => Ending::failed(problem).with_result(result),
             };
             ticket.end(ending);
@@ -293,6 +295,8 @@ impl Work {
         let detail = format!(
             "{failed} of {total} people and {amiss} settings are not as in the backup; the result says which."
         );
-        Ok(Ending::failed(Problem::new(502, "rows_failed", detail).to_json()).with_result(result))
+        let problem = Problem::new(502, "rows_failed", detail).to_json();
+        let ending = if unknown { Ending::unknown(problem) } else { Ending::failed(problem) };
+        Ok(ending.with_result(result))
     }
 }

@@ -235,15 +235,19 @@ impl Post {
         state.rung = false;
     }
 
-    /// The right to deliver is newly ours, and this is how things stand in the database. Whether the worker knew.
-    pub(super) fn claimed(&self, webhook: Webhook) -> bool {
+    /// The right to deliver is newly ours, and this is how things stand in the database.
+    pub(super) fn claimed(&self, webhook: Webhook) {
         let mut state = lock(&self.state);
         let set = webhook.cursor != state.saved;
         let news = set || state.differs(&webhook);
         if news {
             state.adopt(webhook, set);
         }
-        !news
+    }
+
+    /// Whether what was made for this edition still counts.
+    pub(super) fn is_current(&self, edition: u64) -> bool {
+        self.at(edition, |_| ())
     }
 
     /// Rows up to there are not wanted.

@@ -126,7 +126,9 @@ impl Worker {
             },
         };
         match self.claim(now) {
-            Ok(true) => self.deliver(&order, batch),
+            Ok(true) if self.post.is_current(order.edition) => self.deliver(&order, batch),
+            // The cursor was moved, or something changed, while the rows were looked for: they are looked for anew.
+            Ok(true) => Next::Go,
             Ok(false) => {
                 self.batch = Some((order.edition, batch));
                 Next::Wait(now + ELSEWHERE)
@@ -206,12 +208,13 @@ impl Worker {
         match claimed {
             None => {
                 log::debug!("webhook {id}: another gateway delivers");
-                Ok(false)
+                return Ok(false);
             }
-            Some(_) if continued => Ok(true),
+            Some(_) if continued => {}
             // Whoever had the right before us may have moved the cursor.
-            Some(webhook) => Ok(self.post.claimed(webhook)),
+            Some(webhook) => self.post.claimed(webhook),
         }
+        Ok(true)
     }
 
     fn deliver(&mut self, order: &Order, batch: Batch) -> Next {

@@ -250,7 +250,8 @@ fn a_restore_that_breaks_is_completed_by_the_same_once_more() {
         .post(&restore, &json!({ "backup": made["result"]["id"], "templates": true }))
         .problem(422, "invalid_value");
     let broke = over(&service, &service.post(&restore, &wanted));
-    assert_eq!(broke["state"], "failed", "{broke}");
+    // Of whoever was being written nobody knows.
+    assert_eq!(broke["state"], "outcome_unknown", "{broke}");
     device.clear_faults();
     eventually("it is back", || service.connection(&id)["state"] == "idle");
     let done = over(&service, &service.post(&restore, &wanted));

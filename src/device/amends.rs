@@ -98,10 +98,8 @@ impl Session {
             self.amends.settle(Owed::EndOfEnrolment);
         }
         if self.amends.has(Owed::Enabling) {
-            if !self.enabled {
-                self.tell_whatever(Command::ENABLEDEVICE, deadline)?;
-                self.enabled = true;
-            }
+            self.make_sure_enabled(deadline)
+                .map_err(|error| DeviceError { reached: Reached::No, ..error })?;
             self.amends.settle(Owed::Enabling);
         }
         Ok(())

@@ -1,12 +1,12 @@
 //! What devices are still to be told, from one session to the next: each device's first call makes amends, and where
-//! nobody calls, a call of its own does.
+//! nobody calls, a call of its own does: as soon as the session is lost, and with the next one.
 
 use std::time::{Duration, Instant};
 
 use super::between::Between;
 use super::error::Refusal;
 use super::inner::{Inner, Order};
-use super::job::{Call, Terms, Ticket};
+use super::job::{Call, Terms};
 use super::shell::Registry;
 use crate::base::deadline::Deadline;
 use crate::base::ids::DeviceId;
@@ -37,24 +37,13 @@ impl Inner {
 
     /// Has it told, even if nobody calls.
     pub(super) fn make_amends(&self, id: &DeviceId, now: Instant) {
-        let Terms { priority, deadline, repeat, brief } = Terms::background(Deadline::after(now, PATIENCE));
         // Whatever is done on a session begins with that.
-        let nothing = Call::new(nothing, |_: Result<(), Refusal>| {});
-        let job = Order::Work(Box::new(nothing));
-        let ticket = Ticket { priority, deadline, repeat, brief, since: now, attempts: 0, job };
-        self.with(|core| core.submit(id, ticket, now));
+        let job = Call::new(nothing, |_: Result<(), Refusal>| {});
+        self.order(id, Terms::background(Deadline::after(now, PATIENCE)), Order::Work(Box::new(job)));
     }
 
     /// Forgets the devices that are gone, or are not there yet, unless something must be told to them.
     pub(super) fn forget_amends(&self) {
-        let ids: Vec<DeviceId> = lock(&self.amends).keys().cloned().collect();
-        let gone: Vec<DeviceId> =
-            ids.into_iter().filter(|id| lock(&self.core).status(id).is_none()).collect();
-        let mut amends = lock(&self.amends);
-        for id in gone {
-            if amends.get(&id).is_some_and(|amends| !amends.is_urgent()) {
-                amends.remove(&id);
-            }
-        }
+        self.forget(&self.amends, |amends| !amends.is_urgent());
     }
 }

@@ -11,7 +11,7 @@ use super::core::{Core, Effect};
 use super::error::Refusal;
 use super::held::Held;
 use super::inbox::Inbox;
-use super::job::Work;
+use super::job::{Terms, Ticket, Work};
 use super::listener::Listener;
 use super::settings::RegistrySettings;
 use crate::base::clock::Clock;
@@ -78,6 +78,27 @@ impl Inner {
         self.inbox.hasten(before, due, &*self.clock);
         self.perform(effects);
         result
+    }
+
+    /// Puts a job into a device's queue.
+    pub(super) fn order(&self, id: &DeviceId, terms: Terms, job: Order) {
+        let now = self.clock.now();
+        let Terms { priority, deadline, repeat, brief } = terms;
+        let ticket = Ticket { priority, deadline, repeat, brief, since: now, attempts: 0, job };
+        self.with(|core| core.submit(id, ticket, now));
+    }
+
+    /// Forgets what is kept of devices that are gone, as far as it may go.
+    pub(super) fn forget<T>(&self, kept: &Mutex<HashMap<DeviceId, T>>, may_go: impl Fn(&T) -> bool) {
+        let known = |id: &DeviceId| lock(&self.core).status(id).is_some();
+        let ids: Vec<DeviceId> = lock(kept).keys().cloned().collect();
+        let gone: Vec<DeviceId> = ids.into_iter().filter(|id| !known(id)).collect();
+        let mut kept = lock(kept);
+        for id in gone {
+            if kept.get(&id).is_some_and(&may_go) {
+                kept.remove(&id);
+            }
+        }
     }
 
     /// Carries out what the machine wants done. Never under its mutex. What belongs to others may panic: that

@@ -14,7 +14,7 @@ use super::error::Refusal;
 use super::held::Held;
 use super::inbox::{Inbox, Tester};
 use super::inner::{Inner, Notice, Order, Recorder};
-use super::job::{Call, Terms, Ticket};
+use super::job::{Call, Terms};
 use super::lease::Lease;
 use super::listener::Listener;
 use super::settings::RegistrySettings;
@@ -297,10 +297,7 @@ impl Registry {
     }
 
     fn order(&self, id: &DeviceId, terms: Terms, job: Order) {
-        let now = self.inner.clock.now();
-        let Terms { priority, deadline, repeat, brief } = terms;
-        let ticket = Ticket { priority, deadline, repeat, brief, since: now, attempts: 0, job };
-        self.inner.with(|core| core.submit(id, ticket, now));
+        self.inner.order(id, terms, job);
     }
 }
 

@@ -71,14 +71,6 @@ impl Inner {
 
     /// Forgets the taps of devices that are gone and that nobody listens to.
     pub(super) fn forget_taps(&self) {
-        let known = |id: &DeviceId| lock(&self.core).status(id).is_some();
-        let ids: Vec<DeviceId> = lock(&self.taps).keys().cloned().collect();
-        let gone: Vec<DeviceId> = ids.into_iter().filter(|id| !known(id)).collect();
-        let mut taps = lock(&self.taps);
-        for id in gone {
-            if taps.get(&id).is_some_and(|tap| !tap.is_on()) {
-                taps.remove(&id);
-            }
-        }
+        self.forget(&self.taps, |tap| !tap.is_on());
     }
 }

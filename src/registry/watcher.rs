@@ -244,7 +244,7 @@ impl Watcher {
         outcome: Result<Box<Session>, Arc<Failure>>,
         now: Instant,
     ) {
-        let result = match (outcome, watch) {
+        let mut result = match (outcome, watch) {
             (Ok(session), Some(watch)) => match watch.want(Interest::Read) {
                 Ok(()) => {
                     let serial_number = session.serial_number().map(str::to_owned);
@@ -259,7 +259,6 @@ impl Watcher {
             Ok((held, _)) => log::debug!("device {id}: connected over {}", held.session.carrier().name()),
             Err(failure) => log::debug!("device {id}: {}", failure.detail),
         }
-        let mut result = result;
         let mut owes = false;
         // Said before anybody can use the session: what comes of it is said later.
         if let Ok((held, serial)) = &mut result {

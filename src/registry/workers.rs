@@ -186,5 +186,10 @@ fn give_back(
     // Watched again before anybody else can have it; what comes in between is noticed by the machine.
     let session = held.filter(|held| held.watch.want(Interest::Read).is_ok());
     let retire = session.as_ref().is_some_and(|held| held.session.is_doubtful());
+    let is_over = session.is_none() || retire;
     inner.with(|core| core.finish(id, Finished { session, retire, failure, again }, now));
+    // Where nobody calls there may be no other session for long.
+    if is_over && inner.amends(id).is_urgent() {
+        inner.make_amends(id, now);
+    }
 }

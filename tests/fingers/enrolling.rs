@@ -63,6 +63,18 @@ fn a_session_that_breaks_ends_the_enrolment_and_it_is_not_begun_once_more() {
 }
 
 #[test]
+fn a_device_that_is_connected_on_demand_is_told_to_stop_although_nobody_calls() {
+    let (service, _simulator, device, path) = site(Profile::Tft, "tcp");
+    assert_eq!(service.patch(&path, &json!({ "mode": "on_demand" })).status, 200);
+    let operation = begin(&service, &path, "1004", &json!({ "finger": 3 }));
+    eventually("it waits for a finger", || device.place_finger(100));
+    device.drop_connections(How::Rst);
+    assert_eq!(ended(&service, &operation)["state"], "outcome_unknown");
+    eventually("it verifies people again", || device.is_usable());
+    assert_eq!(device.counters().command(STARTENROLL), 1);
+}
+
+#[test]
 fn a_service_that_is_killed_ends_the_enrolment_when_it_is_back() {
     let (mut service, _simulator, device, path) = site(Profile::Tft, "tcp");
     begin(&service, &path, "1004", &json!({ "finger": 3 }));

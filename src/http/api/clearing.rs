@@ -17,7 +17,7 @@ use crate::device::{DeviceError, Fault, Reached, Session};
 use crate::http::problem::Problem;
 use crate::operations::{Ending, Ticket};
 use crate::registry::error::Failure;
-use crate::registry::{Between, Refusal, Terms};
+use crate::registry::{Between, Refusal};
 use crate::store::backups::Entry;
 
 /// One of them.
@@ -219,7 +219,7 @@ impl Confirmed {
             Ok(None)
         });
         if left == Left::Disabled {
-            self.enable_soon();
+            log::warn!("device {}: it may be left disabled; the next session enables it", self.place.id);
         }
         match result {
             // What was done is done, even if the device cannot be enabled afterwards.
@@ -229,23 +229,6 @@ impl Confirmed {
             Err(error) if said => Said::failed(error),
             Err(error) => Said::Untouched(error),
         }
-    }
-
-    /// People may be standing before a device that takes no input.
-    fn enable_soon(&self) {
-        let Place { gateway, id, .. } = &self.place;
-        log::warn!("device {id}: it may be left disabled; the next session enables it");
-        let (of, deadline) = (id.clone(), Deadline::after(gateway.clock.now(), gateway.max_timeout));
-        gateway.registry.submit(
-            id,
-            Terms::read(deadline),
-            |session, deadline| session.make_sure_enabled(deadline),
-            move |result| {
-                if let Err(error) = result {
-                    log::warn!("device {of}: it may still be disabled: {error}");
-                }
-            },
-        );
     }
 
     /// What the device has now that it has acknowledged it.

@@ -8,6 +8,7 @@ mod confirm;
 mod csv_rows;
 mod describe;
 mod device;
+mod event_words;
 mod exit;
 mod failure;
 mod health;

@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::Value;
 
+use super::event_words;
 use super::failure::{Done, Failure};
-use super::table::{Column, Table, sheet};
+use super::table::{Column, Table, printable, sheet};
 
 /// In which form results are printed.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,11 @@ impl Output {
     /// Prints that something was done: an object for programs, a sentence for people.
     pub(super) fn done(self, value: &impl Serialize, sentence: &str) -> Done {
         if self.json { self.line(value) } else { self.text(&format!("{sentence}\n")) }
+    }
+
+    /// Prints something that happened: an object for programs, a sentence for people.
+    pub(super) fn event(self, object: &Value) -> Done {
+        self.done(object, &printable(&event_words::sentence(object)))
     }
 
     /// Prints a value as one line of JSON.
@@ -106,6 +113,15 @@ fn json_line(value: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');
     line
+}
+
+/// A member of an answer as text; nothing for what is not there.
+pub(super) fn text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
 }
 
 /// A number, or nothing.

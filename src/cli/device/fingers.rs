@@ -123,7 +123,7 @@ pub(in crate::cli) fn ended(out: Output, of: &Finger, outcome: Outcome) -> Done 
             let object = json!({
                 "event": "enrolled", "user_id": of.user_id, "finger": of.finger, "template_size": template_size,
             });
-            out.done(&object, &format!("finger {} of {} is enrolled", of.finger, of.user_id))
+            out.event(&object)
         }
         Outcome::Failed { result } => {
             let detail =
@@ -147,10 +147,8 @@ pub(in crate::cli) fn ended(out: Output, of: &Finger, outcome: Outcome) -> Done 
 
 pub(in crate::cli) fn news(out: Output, happening: Happening) -> Done {
     match happening {
-        Happening::FingerPlaced => out.done(&json!({ "event": "finger" }), "a finger was placed"),
-        Happening::Score(score) => {
-            out.done(&json!({ "event": "score", "score": score }), &format!("score {score}"))
-        }
+        Happening::FingerPlaced => out.event(&json!({ "event": "finger" })),
+        Happening::Score(score) => out.event(&json!({ "event": "score", "score": score })),
         Happening::Over(_) => Ok(()),
     }
 }

@@ -11,7 +11,6 @@ use crate::base::deadline::Deadline;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::interrupt::interrupts;
 use crate::cli::output::Output;
-use crate::cli::table::printable;
 use crate::wire::event::{ALARM, ATTLOG, Alarm, ENROLL_FINGER, Enrolment, Event, FINGER, SCORE, VERIFY, Who};
 
 /// How long it takes at most until Ctrl-C is noticed.
@@ -62,8 +61,7 @@ fn follow(
             out.note(&format!("zkgate: {lost} events came faster than they could be shown"));
         }
         for event in events {
-            let (object, sentence) = describe(&event);
-            let printed = out.done(&object, &printable(&sentence));
+            let printed = out.event(&object(&event));
             told += 1;
             match printed {
                 Err(failure) if failure == Failure::nobody_reads() => return Ok(()),
@@ -77,60 +75,39 @@ fn follow(
     Ok(())
 }
 
-/// An event as an object, and in words.
-fn describe(event: &Event) -> (Value, String) {
+/// An event as an object.
+fn object(event: &Event) -> Value {
     match event {
         Event::Punch { punch, .. } => {
             let (user_id, uid) = match punch.who {
                 Who::UserId(user_id) => (Some(user_id.to_text().into_owned()), None),
                 Who::Uid(uid) => (None, Some(uid)),
             };
-            let who = user_id.clone().unwrap_or_else(|| format!("uid {}", uid.unwrap_or_default()));
-            let (state, mode) = (punch.punch_state, punch.verify_mode);
             let mut object = json!({
-                "event": "punch", "user_id": user_id, "timestamp": punch.time.to_string(), "punch_state": state,
-                "verify_mode": mode,
+                "event": "punch", "user_id": user_id, "timestamp": punch.time.to_string(),
+                "punch_state": punch.punch_state, "verify_mode": punch.verify_mode,
             });
             if let (Some(uid), Some(members)) = (uid, object.as_object_mut()) {
                 members.insert("uid".to_owned(), uid.into());
             }
-            (object, format!("{}  punch  {who}  state {state}  verified by {mode}", punch.time))
+            object
         }
-        Event::Finger => (json!({ "event": "finger" }), "a finger was placed".to_owned()),
-        Event::Score(score) => (json!({ "event": "score", "score": score }), format!("score {score}")),
-        Event::Enrolment(Enrolment::Done { template_size, user_id, finger }) => {
-            let user_id = user_id.to_text();
-            let sentence = format!("finger {finger} of {user_id} is enrolled");
-            let object = json!({
-                "event": "enrolled", "user_id": user_id, "finger": finger, "template_size": template_size,
-            });
-            (object, sentence)
-        }
+        Event::Finger => json!({ "event": "finger" }),
+        Event::Score(score) => json!({ "event": "score", "score": score }),
+        Event::Enrolment(Enrolment::Done { template_size, user_id, finger }) => json!({
+            "event": "enrolled", "user_id": user_id.to_text(), "finger": finger, "template_size": template_size,
+        }),
         Event::Enrolment(Enrolment::Failed { result }) => {
-            let object = json!({ "event": "enrolment_failed", "result": result });
-            (object, format!("an enrolment failed with {result}"))
+            json!({ "event": "enrolment_failed", "result": result })
         }
-        Event::Verification(uid) => {
-            let sentence = match uid {
-                Some(uid) => format!("uid {uid} was verified"),
-                None => "somebody unknown tried to be verified".to_owned(),
-            };
-            (json!({ "event": "verification", "uid": uid }), sentence)
-        }
-        Event::Alarm(alarm) => describe_alarm(*alarm),
-        Event::Other { code, length } => {
-            let object = json!({ "event": "other", "code": code, "length": length });
-            (object, format!("an event {code} that is not understood, {length} bytes"))
-        }
-        Event::Unreadable { payload } => {
-            let length = payload.len();
-            let object = json!({ "event": "unreadable_punch", "length": length });
-            (object, format!("a punch that is not understood, {length} bytes"))
-        }
+        Event::Verification(uid) => json!({ "event": "verification", "uid": uid }),
+        Event::Alarm(alarm) => of_alarm(*alarm),
+        Event::Other { code, length } => json!({ "event": "other", "code": code, "length": length }),
+        Event::Unreadable { payload } => json!({ "event": "unreadable_punch", "length": payload.len() }),
     }
 }
 
-fn describe_alarm(alarm: Alarm) -> (Value, String) {
+fn of_alarm(alarm: Alarm) -> Value {
     let (kind, uid) = match alarm {
         Alarm::Misoperation => ("misoperation", None),
         Alarm::Tamper => ("tamper", None),
@@ -139,9 +116,5 @@ fn describe_alarm(alarm: Alarm) -> (Value, String) {
         Alarm::Duress { uid, .. } => ("duress", Some(uid)),
         Alarm::Passback { uid, .. } => ("passback", Some(uid)),
     };
-    let whom = uid.map(|uid| format!(" of uid {uid}")).unwrap_or_default();
-    (
-        json!({ "event": "alarm", "alarm": kind, "uid": uid }),
-        format!("alarm: {}{whom}", kind.replace('_', " ")),
-    )
+    json!({ "event": "alarm", "alarm": kind, "uid": uid })
 }

@@ -3,9 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::devices::text;
 use crate::cli::failure::Done;
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::table::{Column, Side};
 
 /// The members that count, and what they count.
@@ -63,16 +62,15 @@ pub(super) fn planned(settings: &Value) -> String {
 /// Prints what became of those that were not so already.
 pub(super) fn written(out: Output, settings: &Value) -> Done {
     let of = |setting: &Value, word: &str, value: &str| json!({ "setting": setting, word: value });
-    let list = |member: &str| settings.get(member).and_then(Value::as_array).into_iter().flatten();
-    let changed = list("changed").map(|name| of(name, "written", "changed"));
-    let told = ["failed", "left_out"].into_iter().flat_map(list).map(
+    let changed = rows(settings, "changed").map(|name| of(name, "written", "changed"));
+    let told = ["failed", "left_out"].into_iter().flat_map(|member| rows(settings, member)).map(
         |row| json!({ "setting": row.get("name"), "code": row.get("code"), "detail": row.get("detail") }),
     );
-    let not_tried = list("not_tried").map(|name| of(name, "code", "not_tried"));
+    let not_tried = rows(settings, "not_tried").map(|name| of(name, "code", "not_tried"));
     let all = changed.chain(told).chain(not_tried);
-    let rows: Vec<_> = all.filter_map(|row| row.as_object().cloned()).map(SettingRow).collect();
-    if !rows.is_empty() {
-        out.rows(&rows)?;
+    let shown: Vec<_> = all.filter_map(|row| row.as_object().cloned()).map(SettingRow).collect();
+    if !shown.is_empty() {
+        out.rows(&shown)?;
     }
     if !settings.is_null() {
         out.note(&format!("{} settings are as in the backup", text(settings.get("as_wanted"))));
@@ -85,7 +83,7 @@ fn is_of_doors(name: &str) -> bool {
     name.contains(' ') || DOORS.contains(&name)
 }
 
-fn rows<'v>(of: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> {
+fn rows<'v>(of: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> + use<'v> {
     of.get(member).and_then(Value::as_array).into_iter().flatten()
 }
 

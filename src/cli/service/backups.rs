@@ -10,11 +10,10 @@ use serde_json::{Map, Value, json};
 use super::ServiceFlags;
 use super::backup_settings;
 use super::client::{Client, segment};
-use super::devices::text;
 use super::operations::{ended, followed};
 use crate::cli::confirm::confirm;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::progress::Bar;
 use crate::cli::table::{Column, Side};
 

@@ -5,12 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::devices::text;
 use super::operations::{self, until_over};
 use crate::cli::confirm::confirm;
 use crate::cli::device::grammar::Kind;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, text};
 use crate::cli::progress::Bar;
 
 /// What is to be cleared, and on what terms.

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::access::Asked;
 use super::clear::{self, Wanted};
 use super::client::{Client, segment};
-use super::devices::text;
 use super::{access, backups, fingers, messages, people, upkeep, watch};
 use crate::base::ids::DeviceId;
 use crate::cli::confirm::confirm;
@@ -16,7 +15,7 @@ use crate::cli::csv_rows;
 use crate::cli::device::grammar::{DeviceCall, Verb};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, text};
 use crate::cli::rows::{InfoSheet, PunchRow, TimeSheet, UserRow};
 
 /// A list as the API gives it.

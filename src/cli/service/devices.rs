@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::client::{Client, segment};
 use crate::cli::failure::Done;
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::table::{Column, Side};
 
 /// A device as the API shows it; programs get all of its members.
@@ -76,14 +76,5 @@ impl Row for DeviceRow {
             self.text("firmware_version"),
             self.text("timezone"),
         ]
-    }
-}
-
-/// A member of an answer as text; nothing for what is not there.
-pub(super) fn text(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
     }
 }

@@ -6,10 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::ServiceFlags;
 use super::client::Client;
-use super::devices::text;
 use super::operations;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::secrets;
 use crate::cli::table::{Column, Side};
 

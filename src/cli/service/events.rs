@@ -1,11 +1,13 @@
 //! Server-sent events, as far as the service sends them: an id and one line of data each.
 
+use std::io::{BufRead, BufReader, Read};
+
 /// The longest line that is believed, in bytes.
-pub(super) const LINE: u64 = 1024 * 1024;
+const LINE: u64 = 1024 * 1024;
 
 /// Makes events of lines.
 #[derive(Debug, Default)]
-pub(super) struct Events {
+struct Events {
     id: Option<String>,
     data: String,
     /// The last id that was heard of; it counts also where no event came with it.
@@ -14,7 +16,7 @@ pub(super) struct Events {
 
 impl Events {
     /// Takes one line, without its end; gives the data of an event that is complete with it.
-    pub(super) fn line(&mut self, line: &str) -> Option<String> {
+    fn line(&mut self, line: &str) -> Option<String> {
         if line.is_empty() {
             self.last = self.id.take().or_else(|| self.last.take());
             return Some(std::mem::take(&mut self.data)).filter(|data| !data.is_empty());
@@ -31,8 +33,34 @@ impl Events {
     }
 
     /// The id after which to go on.
-    pub(super) fn last(&self) -> Option<&str> {
+    fn last(&self) -> Option<&str> {
         self.last.as_deref()
+    }
+}
+
+/// Reads a stream until it ends, however that is, or `told` wants no more. For each line that gets the data of an event, if
+/// one is complete with it, and the id after which to go on.
+///
+/// # Errors
+/// What `told` says.
+pub(super) fn read<E>(
+    stream: impl Read,
+    mut told: impl FnMut(Option<String>, Option<&str>) -> Result<bool, E>,
+) -> Result<(), E> {
+    let mut events = Events::default();
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut stream).take(LINE).read_until(b'\n', &mut line);
+        if !read.is_ok_and(|count| count > 0) || line.last() != Some(&b'\n') {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&line);
+        let data = events.line(text.trim_end_matches(['\n', '\r']));
+        if !told(data, events.last())? {
+            return Ok(());
+        }
     }
 }
 

@@ -9,13 +9,12 @@ use serde_json::{Value, json};
 
 use super::access::Asked;
 use super::client::Client;
-use super::devices::text;
 use super::operations::is_over;
 use crate::cli::device::fingers::{TemplateRow, deleted, ended, news, no_template};
 use crate::cli::device::grammar::Finger;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::interrupt::interrupts;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, text};
 use crate::cli::progress::Bar;
 use crate::device::enrolment::{Happening, Outcome};
 

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::ServiceFlags;
 use super::client::{Client, segment};
-use super::devices::text;
 use super::operations::{self, followed};
 use super::people::body;
 use crate::cli::confirm::confirm;
@@ -14,7 +13,7 @@ use crate::cli::device::file;
 use crate::cli::device::grammar::{Format, Import, Mode};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::progress::Bar;
 use crate::cli::table::{Column, Side};
 

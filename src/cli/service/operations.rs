@@ -6,9 +6,8 @@ use serde_json::{Map, Value};
 
 use super::ServiceFlags;
 use super::client::{Client, segment};
-use super::devices::text;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::progress::Bar;
 use crate::cli::table::{Column, Side};
 

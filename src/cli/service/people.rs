@@ -6,14 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, segment};
-use super::devices::text;
 use super::operations;
 use crate::cli::device::file;
 use crate::cli::device::grammar::{Import, Mode, Person};
 use crate::cli::device::people::change_of;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::progress::Bar;
 use crate::cli::table::{Column, Side};
 use crate::device::users::UserChange;

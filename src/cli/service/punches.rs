@@ -1,6 +1,6 @@
 //! The journal's punches: pages, or everything as it happens.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -11,11 +11,10 @@ use serde_json::{Map, Value};
 
 use super::ServiceFlags;
 use super::client::Client;
-use super::devices::text;
-use super::events::{Events, LINE};
+use super::events::read;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, text};
 use crate::cli::table::printable;
 
 /// Which punches, and how.
@@ -125,22 +124,14 @@ fn follow(client: &Client, told: &mut Told, asked: &Punches) -> Done {
 
 /// Tells what comes until the stream ends; gives the number after which to go on.
 fn take(stream: impl Read, told: &mut Told, mut after: u64) -> Done<u64> {
-    let mut events = Events::default();
-    let mut stream = BufReader::new(stream);
-    let mut line = Vec::new();
-    while told.wants_more() {
-        line.clear();
-        let read = (&mut stream).take(LINE).read_until(b'\n', &mut line);
-        // However it ends, the next connection goes on from here.
-        if !read.is_ok_and(|count| count > 0) || line.last() != Some(&b'\n') {
-            break;
-        }
-        let text = String::from_utf8_lossy(&line);
-        if let Some(row) = events.line(text.trim_end_matches(['\n', '\r'])) {
+    // However it ends, the next connection goes on from here.
+    read(stream, |row, last| {
+        if let Some(row) = row {
             told.rows(std::iter::once(row.as_str()))?;
         }
-        after = events.last().and_then(|id| id.parse().ok()).unwrap_or(after);
-    }
+        after = last.and_then(|id| id.parse().ok()).unwrap_or(after);
+        Ok(told.wants_more())
+    })?;
     Ok(after)
 }
 

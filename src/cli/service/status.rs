@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::client::Client;
-use super::devices::{all, text};
+use super::devices::all;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::table::{Column, Side, Table, printable};
 
 #[derive(Deserialize)]

@@ -6,9 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::ServiceFlags;
 use super::client::Client;
-use super::devices::text;
 use crate::cli::failure::Done;
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::table::{Column, Side};
 
 /// What is done with tokens.

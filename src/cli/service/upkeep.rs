@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::{Client, segment};
-use super::devices::text;
 use crate::cli::failure::Done;
-use crate::cli::output::{Output, Row};
+use crate::cli::output::{Output, Row, text};
 use crate::cli::table::{Column, Side};
 
 /// An option as the API shows it.

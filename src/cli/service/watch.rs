@@ -2,7 +2,8 @@
 //!
 //! Each of the two streams has a thread that follows it; a stream that breaks is opened again where it ended.
 
-use std::io::{BufRead, BufReader, Read};
+use std::convert::Infallible;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
@@ -11,16 +12,14 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::client::{Client, segment};
-use super::devices::text;
-use super::events::{Events, LINE};
-use super::happened::describe;
+use super::events::read;
+use super::happened::object;
 use crate::base::ids::DeviceId;
 use crate::base::threads;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::interrupt::interrupts;
-use crate::cli::output::Output;
-use crate::cli::table::printable;
+use crate::cli::output::{Output, text};
 
 /// How long one connection of a stream lasts; then it is made anew, so that one that is dead without a sign is left
 /// behind.
@@ -134,8 +133,7 @@ fn print(
         };
         match told {
             Ok(Told::Event(event)) => {
-                let (object, sentence) = describe(&event);
-                out.done(&object, &printable(&sentence))?;
+                out.event(&object(&event))?;
                 printed += 1;
             }
             Ok(Told::Missed) => out.note(
@@ -186,27 +184,19 @@ fn follow(client: &Client, path: &str, from: String, tell: &Sender<Told>) {
 
 /// Tells what comes until the stream ends, and keeps the place after which to go on; whether anybody listens.
 fn take(stream: impl Read, place: &mut String, tell: &Sender<Told>) -> bool {
-    let mut events = Events::default();
-    let mut stream = BufReader::new(stream);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = (&mut stream).take(LINE).read_until(b'\n', &mut line);
-        // However it ends, the next connection goes on from here.
-        if !read.is_ok_and(|count| count > 0) || line.last() != Some(&b'\n') {
-            return true;
-        }
-        let text = String::from_utf8_lossy(&line);
-        if let Some(row) = events.line(text.trim_end_matches(['\n', '\r'])) {
+    let mut listens = true;
+    // However it ends, the next connection goes on from here.
+    let Ok(()) = read::<Infallible>(stream, |row, last| {
+        if let Some(row) = row {
             let event: Value = serde_json::from_str(&row).unwrap_or_default();
             // That something is missing has no device.
             let told = if event.get("device_id").is_some() { Told::Event(event) } else { Told::Missed };
-            if tell.send(told).is_err() {
-                return false;
-            }
+            listens = tell.send(told).is_ok();
         }
-        if let Some(reached) = events.last() {
+        if let Some(reached) = last {
             reached.clone_into(place);
         }
-    }
+        Ok(listens)
+    });
+    listens
 }

@@ -155,13 +155,11 @@ impl Session {
         deadline: Deadline,
     ) -> Result<bool, DeviceError> {
         let deadline = deadline.max(self.shortly());
-        if self.template(person, finger, deadline).map_err(DeviceError::after_effects)?.is_some() {
-            return Ok(true);
-        }
-        // A device that does not want to say answers in the same way.
-        let table = self.templates(deadline).map_err(DeviceError::after_effects)?;
-        let uid = person.user().uid;
-        Ok(table.iter().any(|template| (template.uid, template.finger) == (uid, finger)))
+        let found = match self.template(person, finger, deadline) {
+            Ok(None) => self.lists_template(person, finger, deadline),
+            found => found.map(|found| found.is_some()),
+        };
+        found.map_err(DeviceError::after_effects)
     }
 
     /// Ends an enrolment of which something else is to be told than how that went. What the device refuses is

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::error::DeviceError;
 use super::session::Session;
 use crate::base::deadline::Deadline;
-use crate::dialog::Request;
+use crate::dialog::{Phase, Request};
 use crate::wire::command::Command;
 use crate::wire::option;
 
@@ -225,9 +225,7 @@ impl Session {
 
     /// Makes options effective. What was written is written, whatever becomes of this.
     pub(super) fn refresh_options(&mut self, deadline: Deadline) {
-        self.doubtful |= self
-            .ask(Request::bare(Command::REFRESHOPTION), deadline)
-            .is_err_and(|error| !error.keeps_session());
+        self.mention(Phase::Reply, Command::REFRESHOPTION, deadline);
     }
 
     /// The important options: one small command for each.

@@ -13,10 +13,12 @@ use crate::wire::bulk::Table;
 use crate::wire::clock_word::ClockWord;
 use crate::wire::record::punch::PunchLayout;
 use crate::wire::record::table::PunchTable;
+use crate::wire::sizes::FreeSizes;
 
 /// Which count of the device belongs to a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counted {
+    Users,
     Punches,
     Templates,
     Nothing,
@@ -94,15 +96,27 @@ impl Session {
         deadline: Deadline,
         parse: impl FnOnce(Vec<u8>, Option<u32>) -> Result<T, E>,
     ) -> Result<T, DeviceError> {
+        self.counted_table(table, counted, deadline, parse).map(|(table, _)| table)
+    }
+
+    /// The same, with what the device counted just before.
+    pub(super) fn counted_table<T, E: Into<Fault>>(
+        &mut self,
+        table: Table,
+        counted: Counted,
+        deadline: Deadline,
+        parse: impl FnOnce(Vec<u8>, Option<u32>) -> Result<T, E>,
+    ) -> Result<(T, FreeSizes), DeviceError> {
         let sizes = self.free_sizes(deadline)?;
         let count = match counted {
+            Counted::Users => sizes.users,
             Counted::Punches => sizes.punches,
             Counted::Templates => sizes.fingerprints,
             Counted::Nothing => None,
         };
         let read = BulkRead::new(table, self.method, count, self.manners(), Instant::now());
         let bulk = self.bulk(read, deadline)?;
-        self.believe(parse(bulk.data, count), bulk.method)
+        Ok((self.believe(parse(bulk.data, count), bulk.method)?, sizes))
     }
 
     /// Prepares a table and reads of it what is to be read now; whatever stood in the transfer buffer is gone.

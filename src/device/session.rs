@@ -190,9 +190,13 @@ impl Session {
     /// Makes a change effective, as some firmware wants it. Nothing that happens to this undoes the change; but a
     /// session that broke is closed.
     pub(crate) fn refresh(&mut self, deadline: Deadline) {
-        self.doubtful |= self
-            .ask(Request::bare(Command::REFRESHDATA), deadline)
-            .is_err_and(|error| !error.keeps_session());
+        self.mention(Phase::Reply, Command::REFRESHDATA, deadline);
+    }
+
+    /// Says something of which nobody needs the answer; but a session that broke is closed.
+    pub(super) fn mention(&mut self, phase: Phase, command: Command, deadline: Deadline) {
+        self.doubtful |=
+            self.ask_in(phase, Request::bare(command), deadline).is_err_and(|error| !error.keeps_session());
     }
 
     /// Takes what has come meanwhile: events are set aside, anything else is a reason not to go on.

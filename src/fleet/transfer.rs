@@ -36,6 +36,13 @@ pub struct Transfer {
     pub lose_fingerprints: bool,
 }
 
+impl Transfer {
+    /// Whether fingerprints would be lost that are nowhere else, so that there must be none.
+    const fn must_have_no_fingerprints(&self) -> bool {
+        self.remove && !self.fingerprints && !self.lose_fingerprints
+    }
+}
+
 /// Somebody as they were read.
 #[derive(Clone, Debug)]
 pub struct Copy {
@@ -83,7 +90,7 @@ impl Fleet {
         ticket.started();
         let (fleet, from) = (Arc::clone(self), transfer.from.clone());
         let (who, encoding, with) = (transfer.user_id, transfer.encoding, transfer.fingerprints);
-        let must_have_none = transfer.remove && !with && !transfer.lose_fingerprints;
+        let must_have_none = transfer.must_have_no_fingerprints();
         self.registry.submit_long(
             &from,
             Terms::read(deadline),
@@ -190,7 +197,7 @@ fn other_than(
     }
     let (who, encoding, with) = (transfer.user_id, transfer.encoding, transfer.fingerprints);
     let mut pause = |session: &mut Session| between.pause(session);
-    if !with && !transfer.lose_fingerprints && session.has_fingerprints(&who, &mut pause, deadline)? {
+    if transfer.must_have_no_fingerprints() && session.has_fingerprints(&who, &mut pause, deadline)? {
         let detail =
             "They have got fingerprints meanwhile, which would be lost. They were not removed.".to_owned();
         return Ok(Some(Trouble { code: "templates_would_go", detail }));
@@ -273,11 +280,7 @@ fn remove(
     between: &mut Between<'_>,
 ) -> Result<Result<(), Trouble>, DeviceError> {
     let mut pause = |session: &mut Session| between.pause(session);
-    let Report { mut rows, broke, .. } = session.delete_users(&[who], &mut pause, &mut |_| {}, deadline)?;
-    if let Some(error) = broke {
-        return Err(error);
-    }
-    let row = rows.pop().unwrap_or(Err(UserError::NotTried));
+    let row = session.delete_users(&[who], &mut pause, &mut |_| {}, deadline)?.only()?;
     Ok(row.map(drop).map_err(|error| Trouble { code: error.code(), detail: error.to_string() }))
 }
 

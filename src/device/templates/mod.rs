@@ -119,9 +119,7 @@ impl Session {
             Ok((Uploaded::Stored, _)) => Ok(()),
             Ok((Uploaded::Refused { asked, code, storing }, _)) => {
                 // What was sent is not wanted, and takes up memory.
-                self.doubtful |= self
-                    .ask_in(Phase::Release, Request::bare(Command::FREE_DATA), deadline)
-                    .is_err_and(|error| !error.keeps_session());
+                self.mention(Phase::Release, Command::FREE_DATA, deadline);
                 let reached = if storing { Reached::Yes } else { Reached::No };
                 Err(DeviceError { fault: Fault::Rejected { asked, code }, phase: Phase::Transfer, reached })
             }

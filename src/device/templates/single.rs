@@ -206,6 +206,17 @@ impl Session {
         if now.zip(before).is_some_and(|(now, before)| now.checked_add(1) == Some(before)) {
             return Ok(false);
         }
+        self.lists_template(person, finger, deadline)
+    }
+
+    /// Whether the table of all has a template of this finger: what a device does not want to say it answers as if it had
+    /// none.
+    pub(in crate::device) fn lists_template(
+        &mut self,
+        person: &UserRecord,
+        finger: u8,
+        deadline: Deadline,
+    ) -> Result<bool, DeviceError> {
         let uid = person.user().uid;
         Ok(self.templates(deadline)?.iter().any(|template| (template.uid, template.finger) == (uid, finger)))
     }

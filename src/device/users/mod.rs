@@ -18,13 +18,11 @@ pub(super) use plan::Row;
 pub(super) use watch::Watch;
 pub(super) use write::verify;
 
-use std::time::Instant;
-
 use super::error::{DeviceError, Fault, Reached};
+use super::punches::Counted;
 use super::session::Session;
 use crate::base::deadline::Deadline;
 use crate::dialog::Phase;
-use crate::dialog::bulk_read::BulkRead;
 use crate::wire::bulk::Table;
 use crate::wire::record::UserId;
 use crate::wire::record::table::UserTable;
@@ -46,10 +44,7 @@ impl Session {
 
     /// The same, with what the device counted just before.
     fn counted_users(&mut self, deadline: Deadline) -> Result<(UserTable, FreeSizes), DeviceError> {
-        let sizes = self.free_sizes(deadline)?;
-        let read = BulkRead::new(Table::USERS, self.method, sizes.users, self.manners(), Instant::now());
-        let bulk = self.bulk(read, deadline)?;
-        let users = self.believe(UserTable::parse(bulk.data, sizes.users), bulk.method)?;
+        let (users, sizes) = self.counted_table(Table::USERS, Counted::Users, deadline, UserTable::parse)?;
         self.last_index = self.last_index.max(users.last_index());
         Ok((users, sizes))
     }

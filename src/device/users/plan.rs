@@ -166,17 +166,17 @@ mod tests {
     }
 
     proptest! {
-            #[test]
-            fn no_index_is_given_twice(taken in proptest::collection::btree_set(1u16..40, 0..30), count in 1u32..30) {
-                let people: Vec<_> = taken.iter().map(|uid| (*uid, 1000 + u32::from(*uid))).collect();
-                let mut roster = roster(&people);
-                let mut given = taken.clone();
-                for id in 1..=count {
-                    let Row::Write(record, _) = upsert(&mut roster, id) else { panic!() };
-                    let uid = record.user().uid;
-                    prop_assert!(uid != 0 && uid != u16::MAX && given.insert(uid));
-                }
-    prop_assert!(given.iter().max() <= Some(&(count as u16 + taken.iter().max().copied().unwrap_or(0))));
+        #[test]
+        fn no_index_is_given_twice(taken in proptest::collection::btree_set(1u16..40, 0..30), count in 1u32..30) {
+            let people: Vec<_> = taken.iter().map(|uid| (*uid, 1000 + u32::from(*uid))).collect();
+            let mut roster = roster(&people);
+            let mut given = taken.clone();
+            for id in 1..=count {
+                let Row::Write(record, _) = upsert(&mut roster, id) else { panic!() };
+                let uid = record.user().uid;
+                prop_assert!(uid != 0 && uid != u16::MAX && given.insert(uid));
             }
+            prop_assert!(given.iter().max() <= Some(&(count as u16 + taken.iter().max().copied().unwrap_or(0))));
         }
+    }
 }

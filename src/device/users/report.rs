@@ -17,6 +17,17 @@ pub struct Report {
     pub disturbed: Vec<UserId>,
 }
 
+impl Report {
+    /// The row of the only person in it.
+    ///
+    /// # Errors
+    /// What broke the session.
+    pub fn only(self) -> Result<Result<Written, UserError>, DeviceError> {
+        let Self { mut rows, broke, disturbed: _ } = self;
+        broke.map_or_else(|| Ok(rows.pop().unwrap_or(Err(UserError::NotTried))), Err)
+    }
+}
+
 /// What was done, and verified by reading it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {

@@ -79,9 +79,7 @@ impl Session {
         deadline: Deadline,
     ) -> Result<Result<Written, UserError>, DeviceError> {
         let changes = std::slice::from_ref(change);
-        let Report { mut rows, broke, .. } =
-            self.write_users(changes, mode, encoding, &mut |_| Ok(()), &mut |_| {}, deadline)?;
-        broke.map_or_else(|| Ok(rows.pop().unwrap_or(Err(UserError::NotTried))), Err)
+        self.write_users(changes, mode, encoding, &mut |_| Ok(()), &mut |_| {}, deadline)?.only()
     }
 
     /// Writes many people: one read before, one command for each who is not as wanted, one read after, and

@@ -64,8 +64,8 @@ where
     waited(call, act, terms, operation, (shape, Value::clone))
 }
 
-/// The same as [`quick`] where not everything that the caller is told belongs into the books: `keep` says what does. Whoever asks
-/// again under the same key is told that.
+/// The same as [`quick`] where not everything that the caller is told belongs into the books: `keep` says what does.
+/// Whoever asks again under the same key is told that.
 ///
 /// # Errors
 /// Whatever is wrong with the request.

@@ -9,8 +9,7 @@ use super::backups::{WITH_TEMPLATES, may_touch_templates, named, of_backup};
 use super::clearing::untouched;
 use super::effect::{Act, long};
 use super::restore_settings::{Aim, Outcome, Settings};
-use super::user_view::written;
-use super::users_bulk::{pause, tell_disturbed, told_already};
+use super::users_bulk::{broken_off, pause, shown, tell_disturbed};
 use crate::base::deadline::Deadline;
 use crate::device::templates::{Fingerprint, PersonWrite};
 use crate::device::users::{Mode, Progress, Report, UserChange, UserError};
@@ -258,15 +257,9 @@ impl Work {
         let mut failed = 0;
         let mut unknown = set.is_some_and(|set| set.is_unknown);
         for (person, row) in self.people.iter().zip(rows) {
-            let id = person.user.user_id.to_text();
-            told.push(match row {
-                Ok(done) => written(&id, done),
-                Err(error) => {
-                    failed += 1;
-                    unknown |= error.code() == "outcome_unknown";
-                    json!({ "user_id": id, "code": error.code(), "detail": error.to_string() })
-                }
-            });
+            failed += usize::from(row.is_err());
+            unknown |= row == Err(UserError::OutcomeUnknown);
+            told.push(shown(&person.user.user_id.to_text(), row));
         }
         let total = self.people.len();
         let mut result = json!({
@@ -275,18 +268,7 @@ impl Work {
         });
         tell_disturbed(&mut result, &disturbed);
         if let Some(error) = broke {
-            let what =
-                if error.keeps_session() { "It ended early" } else { "The session with the device broke" };
-            let detail =
-                format!("{what}: {error}. Ask for the same once more: what is done is not done again.");
-            let problem = Problem::new(502, error.code(), detail).to_json();
-            let ending = match error.fault {
-                Fault::Stopped if ticket.is_cancelled() => Ending::cancelled(Some(result)),
-                _ if unknown => Ending::unknown(problem).with_result(result),
-                _ => Ending::failed(problem).with_result(result),
-            };
-            ticket.end(ending);
-            return Err(told_already(error));
+            return Err(broken_off(error, unknown, result, ticket));
         }
         let amiss = set.map_or(0, Outcome::amiss);
         if failed == 0 && amiss == 0 {

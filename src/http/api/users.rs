@@ -7,7 +7,6 @@ use super::rows::document;
 use super::user_input::{Person, user_id};
 use super::user_problem::of_user;
 use super::user_view::{self, Shown, written};
-use crate::device::DeviceError;
 use crate::device::users::{Mode, UserChange, UserError, Written};
 use crate::http::call::{Call, Handled, Outcome, refused};
 use crate::http::problem::Problem;
@@ -98,8 +97,7 @@ pub fn delete(call: &mut Call) -> Handled {
         act,
         move |session, deadline| {
             let nothing = &mut |_: &mut crate::device::Session| Ok(());
-            let report = session.delete_users(&[who], nothing, &mut |_| {}, deadline)?;
-            only_row(report.rows, report.broke)
+            session.delete_users(&[who], nothing, &mut |_| {}, deadline)?.only()
         },
         move |row| told(row, &who).map_err(|problem| problem.about(&id)),
     )
@@ -117,19 +115,13 @@ fn write(call: &mut Call, kind: &'static str, mode: Mode, who: UserId, person: P
         move |session, deadline| {
             let nothing = &mut |_: &mut crate::device::Session| Ok(());
             let changes = std::slice::from_ref(&change);
-            let report = session.write_users(changes, mode, encoding, nothing, &mut |_| {}, deadline)?;
-            only_row(report.rows, report.broke)
+            session.write_users(changes, mode, encoding, nothing, &mut |_| {}, deadline)?.only()
         },
         move |row| told(row, &who).map_err(|problem| problem.about(&id)),
     )
 }
 
 type Row = Result<Written, UserError>;
-
-/// The row of the only person in a report, or what broke the session.
-fn only_row(mut rows: Vec<Row>, broke: Option<DeviceError>) -> Result<Row, DeviceError> {
-    broke.map_or_else(|| Ok(rows.pop().unwrap_or(Err(UserError::NotTried))), Err)
-}
 
 fn told(row: Row, who: &UserId) -> Result<serde_json::Value, Problem> {
     row.map(|done| written(&who.to_text(), done)).map_err(|error| of_user(&error))

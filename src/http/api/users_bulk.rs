@@ -178,19 +178,9 @@ impl Told {
             self.rows.push(shown(id, row));
         }
         let Some(error) = broke else { return Ok(()) };
-        if matches!(error.fault, Fault::Stopped) && ticket.is_cancelled() {
-            ticket.end(Ending::cancelled(Some(std::mem::take(self).result(total))));
-            return Err(error);
-        }
-        let detail = format!(
-            "The session with the device broke: {error}. Ask for the same once more: what is done is not done again."
-        );
-        let problem = Problem::new(502, error.code(), detail).to_json();
         let unknown =
             self.rows.iter().any(|row| row.get("code").and_then(Value::as_str) == Some("outcome_unknown"));
-        let ending = if unknown { Ending::unknown(problem) } else { Ending::failed(problem) };
-        ticket.end(ending.with_result(std::mem::take(self).result(total)));
-        Err(told_already(error))
+        Err(broken_off(error, unknown, std::mem::take(self).result(total), ticket))
     }
 
     /// How it ends when the session lasted.
@@ -241,13 +231,22 @@ pub(super) fn pause<'b>(
     move |session| between.pause_unless(session, ticket.is_cancelled())
 }
 
-/// The error of a job whose caller was told how it ended: it must not be made again.
-pub(super) fn told_already(error: DeviceError) -> DeviceError {
+/// Ends the operation of a job that an error ended early, with what came of it by then. Gives the error of a job whose
+/// caller was told: it must not be made again.
+pub(super) fn broken_off(error: DeviceError, unknown: bool, result: Value, ticket: &Ticket) -> DeviceError {
+    let what = if error.keeps_session() { "It ended early" } else { "The session with the device broke" };
+    let detail = format!("{what}: {error}. Ask for the same once more: what is done is not done again.");
+    let problem = Problem::new(502, error.code(), detail).to_json();
+    ticket.end(match error.fault {
+        Fault::Stopped if ticket.is_cancelled() => Ending::cancelled(Some(result)),
+        _ if unknown => Ending::unknown(problem).with_result(result),
+        _ => Ending::failed(problem).with_result(result),
+    });
     DeviceError { reached: Reached::Yes, ..error }
 }
 
 /// One row: what was done, or the code of what is wrong.
-fn shown(user_id: &str, row: Result<Written, UserError>) -> Value {
+pub(super) fn shown(user_id: &str, row: Result<Written, UserError>) -> Value {
     match row {
         Ok(done) => written(user_id, done),
         Err(error) => json!({ "user_id": user_id, "code": error.code(), "detail": error.to_string() }),

@@ -2,6 +2,7 @@
 
 use jiff::civil::DateTime;
 
+use super::given;
 use crate::base::ids::DeviceId;
 use crate::http::call::Call;
 use crate::journal::civil::possible;
@@ -25,7 +26,7 @@ pub(super) enum Chosen {
 /// # Errors
 /// The name of the parameter that makes no sense.
 pub(super) fn chosen(call: &Call) -> Result<Chosen, &'static str> {
-    let given = |name| call.parameter(name).filter(|text| !text.is_empty());
+    let given = |name| given(call, name);
     let bound = |name, edge| given(name).map(|text| moment(text, edge).ok_or(name)).transpose();
     let mut filter = Filter {
         from: bound("start_time", Edge::Start)?,

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::call::{Call, Handled};
+use super::problem::Problem;
 use super::response::{Answer, Body, ContentType};
 use super::route::Route;
 use crate::base::scope::Scope;
@@ -67,6 +68,16 @@ pub(super) fn told(answer: Answer) -> Answer {
     Answer { content_type: Some(ContentType::Json), body: Body::Bytes(body.into_bytes()), ..answer }
 }
 
+/// A parameter that says something: an empty one says nothing to that server.
+fn given<'c>(call: &'c Call, name: &str) -> Option<&'c str> {
+    call.parameter(name).filter(|text| !text.is_empty())
+}
+
+/// There is no such thing.
+fn nothing() -> Problem {
+    Problem::new(404, "not_found", "Not found.")
+}
+
 /// What is wrong with the fields of a request.
 fn wrong(fields: &[(&str, &str)]) -> Answer {
     let fields: serde_json::Map<String, Value> =
@@ -77,7 +88,6 @@ fn wrong(fields: &[(&str, &str)]) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::problem::Problem;
     use crate::http::route::ROUTES as API;
 
     #[test]

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::given;
 use crate::http::call::Call;
 use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
@@ -43,7 +44,7 @@ struct Envelope<'p, T> {
 impl Asked {
     /// Reads `page`, `page_size` (or `limit`) and the place of the page.
     pub(super) fn of(call: &Call, path: &str) -> Result<Self, Problem> {
-        let given = |name| call.parameter(name).filter(|text| !text.is_empty());
+        let given = |name| given(call, name);
         let page = given("page").map_or(Some(1), |text| text.parse().ok().filter(|page| *page > 0));
         let behind = given(BEHIND).map(|text| text.parse().ok().filter(|seq| *seq <= i64::MAX as u64));
         let (Some(page), None | Some(Some(_))) = (page, behind) else { return Err(no_page()) };

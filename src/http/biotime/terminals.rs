@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::paging::{Asked, Next, no_page};
 use super::row::here;
+use super::{given, nothing};
 use crate::base::clock::{millis, wall_of};
 use crate::base::ids::DeviceId;
 use crate::http::call::{Call, Handled, Outcome};
 use crate::http::gateway::Gateway;
-use crate::http::problem::Problem;
 use crate::http::reply::json as as_json;
 use crate::registry::SlotStatus;
 use crate::store::device::{Device, Status};
@@ -52,7 +52,7 @@ pub(super) fn list(call: &mut Call) -> Handled {
     let devices = call.gateway.store.devices();
     let slots: HashMap<DeviceId, SlotStatus> =
         call.gateway.registry.statuses().into_iter().map(|slot| (slot.id.clone(), slot)).collect();
-    let given = |name| call.parameter(name).filter(|text| !text.is_empty());
+    let given = |name| given(call, name);
     let (sn, alias) = (given("sn"), given("alias"));
     let part = |name| given(name).map(str::to_lowercase);
     let (sn_part, alias_part) = (part("sn_icontains"), part("alias_icontains"));
@@ -83,7 +83,7 @@ pub(super) fn list(call: &mut Call) -> Handled {
 
 /// `GET /iclock/api/terminals/{id}/` and `GET /iclock/api/devices/{id}/`
 pub(super) fn one(call: &mut Call) -> Handled {
-    let device = call.device().map_err(|_| Problem::new(404, "not_found", "Not found."))?;
+    let device = call.device().map_err(|_| nothing())?;
     let slot = call.gateway.registry.status(&device.id);
     Ok(Outcome::Now(as_json(200, &Terminal::of(&device, slot.as_ref(), &call.gateway))))
 }

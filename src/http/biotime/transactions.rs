@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::choice::{Chosen, chosen, order};
 use super::paging::{Asked, Next, no_page};
 use super::row::Transaction;
-use super::wrong;
+use super::{nothing, wrong};
 use crate::http::api::ask_journal;
 use crate::http::call::{Call, Handled, Outcome};
 use crate::http::problem::Problem;
@@ -58,10 +58,6 @@ pub(super) fn one(call: &mut Call) -> Handled {
             Ok(as_json(200, &Transaction::of(row, &devices, &TimeZone::system())))
         },
     )
-}
-
-fn nothing() -> Problem {
-    Problem::new(404, "not_found", "Not found.")
 }
 
 const TOO_FAR: &str = "Too many punches would have to be looked at for this page. Follow next from the first page, or \

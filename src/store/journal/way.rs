@@ -1,6 +1,7 @@
 //! Which index tells the most about the rows that a filter takes.
 
-use super::query::{Bound, Filter, LOOK, WALK};
+use super::query::{Bound, Filter, LOOK, Survey, WALK};
+use crate::store::error::StoreError;
 
 /// One index to go along. It is `whole` when its entries hold all that the filter compares, so that no row has to be
 /// looked at.
@@ -27,8 +28,28 @@ impl Way {
     }
 }
 
+/// Goes along the ways to the rows of a filter until one is not too far: what `walk` finds along it. Without such a way
+/// nothing is known.
+pub(super) fn survey(
+    filter: &Filter,
+    mut walk: impl FnMut(Way) -> Result<Option<Survey>, StoreError>,
+) -> Result<Survey, StoreError> {
+    for way in ways(filter) {
+        if let Some(survey) = walk(way)? {
+            return Ok(survey);
+        }
+    }
+    Ok(Survey::default())
+}
+
+/// The first time of a filter's span of the device's clock, and the first behind it: all there is without one.
+pub(super) fn span(filter: &Filter) -> (i64, i64) {
+    let all = (0, i64::from(u32::MAX) + 1);
+    filter.clock_span().map_or(all, |(low, high)| (i64::from(low.0), i64::from(high.0)))
+}
+
 /// The ways to the rows of a filter, the one with the fewest rows to be expected first.
-pub(super) fn ways(filter: &Filter) -> Vec<Way> {
+fn ways(filter: &Filter) -> Vec<Way> {
     let Filter { devices, users, serial_numbers, from, to } = filter;
     let (any_users, any_devices) = (!users.is_empty(), !devices.is_empty());
     let (any_terminals, any_time) = (!serial_numbers.is_empty(), from.is_some() || to.is_some());

@@ -157,7 +157,8 @@ impl Book {
             standing;
         let sql =
             "update people_device set looked_at = ?, operation_id = ?, state = ?, missing = ?, different = ?,
-                   extra = ?, failed = ?, problem = ?, serial_number = coalesce(serial_number, ?) where device_id = ? and list_id = ?";
+                   extra = ?, failed = ?, problem = ?, serial_number = coalesce(serial_number, ?)
+                   where device_id = ? and list_id = ?";
         let values = params![
             looked_at,
             operation_id,

@@ -74,13 +74,14 @@ impl Sealer {
     /// The key, made if there is none.
     fn key(&self) -> Result<Key, SealError> {
         let _alone = lock(&self.making);
-        match fs::read_to_string(&self.key_file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_key()?,
-            Err(error) => return Err(error.into()),
-            Ok(_) => {}
-        }
-        // Whoever made it, what is in the file counts.
-        let text = fs::read_to_string(&self.key_file)?;
+        let text = match fs::read_to_string(&self.key_file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_key()?;
+                // Whoever made it, what is in the file counts.
+                fs::read_to_string(&self.key_file)?
+            }
+            read => read?,
+        };
         Key::parse(&text).ok_or_else(|| SealError::NoKey(self.key_file.clone()))
     }
 

@@ -6,7 +6,7 @@ use super::reading::{Parameters, Search};
 use crate::store::error::StoreError;
 use crate::store::journal::columns::{number, signed};
 use crate::store::journal::query::{Filter, LOOK, NUMBERS, Survey};
-use crate::store::journal::way::{Way, ways};
+use crate::store::journal::way::{self, Way};
 use crate::store::postgres::failed;
 
 pub(super) fn survey(
@@ -14,12 +14,7 @@ pub(super) fn survey(
     filter: &Filter,
     after: u64,
 ) -> Result<Survey, StoreError> {
-    for way in ways(filter) {
-        if let Some(survey) = walk(transaction, filter, way, after)? {
-            return Ok(survey);
-        }
-    }
-    Ok(Survey::default())
+    way::survey(filter, |way| walk(transaction, filter, way, after))
 }
 
 /// Goes along one index; `None` when that is too far.
@@ -30,9 +25,7 @@ fn walk(
     after: u64,
 ) -> Result<Option<Survey>, StoreError> {
     let search = Search::new(filter, after);
-    let (low, high) = filter
-        .clock_span()
-        .map_or((0, i64::from(u32::MAX) + 1), |(low, high)| (i64::from(low.0), i64::from(high.0)));
+    let (low, high) = way::span(filter);
     let after = signed(after);
     let mut values = Parameters::default();
     let behind = values.add(&after);

@@ -7,19 +7,14 @@ use crate::store::embedded::failed;
 use crate::store::error::StoreError;
 use crate::store::journal::columns::{number, signed};
 use crate::store::journal::query::{Filter, NUMBERS, Survey};
-use crate::store::journal::way::{Way, ways};
+use crate::store::journal::way::{self, Way};
 
 pub(super) fn survey(
     transaction: &Transaction<'_>,
     filter: &Filter,
     after: u64,
 ) -> Result<Survey, StoreError> {
-    for way in ways(filter) {
-        if let Some(survey) = walk(transaction, filter, way, after)? {
-            return Ok(survey);
-        }
-    }
-    Ok(Survey::default())
+    way::survey(filter, |way| walk(transaction, filter, way, after))
 }
 
 /// Goes along one index; `None` when that is too far.
@@ -30,9 +25,7 @@ fn walk(
     after: u64,
 ) -> Result<Option<Survey>, StoreError> {
     let values = Values::new(filter, after);
-    let (low, high) = filter
-        .clock_span()
-        .map_or((0, i64::from(u32::MAX) + 1), |(low, high)| (i64::from(low.0), i64::from(high.0)));
+    let (low, high) = way::span(filter);
     let span = "p.time >= :low and p.time < :high";
     let (index, rows) = match way {
         Way::Users { .. } => ("punch_user", "p.user_id in (select value from json_each(:users))".to_owned()),

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::output::text;
+use super::table::text;
 
 /// The sentence for an event's object.
 pub(super) fn sentence(object: &Value) -> String {

@@ -115,15 +115,6 @@ fn json_line(value: &impl Serialize) -> Vec<u8> {
     line
 }
 
-/// A member of an answer as text; nothing for what is not there.
-pub(super) fn text(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
-}
-
 /// A number, or nothing.
 pub(super) fn maybe(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::cli::failure::Done;
-use crate::cli::output::{Output, Row, text};
-use crate::cli::table::{Column, Side};
+use crate::cli::output::{Output, Row};
+use crate::cli::table::{Column, Side, text};
 
 /// The members that count, and what they count.
 const KINDS: [(&str, &str); 4] = [

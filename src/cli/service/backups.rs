@@ -13,9 +13,9 @@ use super::client::{Client, segment};
 use super::operations::{ended, followed};
 use crate::cli::confirm::confirm;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row, text};
+use crate::cli::output::{Output, Row};
 use crate::cli::progress::Bar;
-use crate::cli::table::{Column, Side};
+use crate::cli::table::{Column, Side, text};
 
 /// What is done with backups that there are.
 #[derive(Args, Clone, Debug)]

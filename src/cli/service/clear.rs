@@ -9,8 +9,9 @@ use super::operations::{self, until_over};
 use crate::cli::confirm::confirm;
 use crate::cli::device::grammar::Kind;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, text};
+use crate::cli::output::Output;
 use crate::cli::progress::Bar;
+use crate::cli::table::text;
 
 /// What is to be cleared, and on what terms.
 pub(super) struct Wanted<'w> {

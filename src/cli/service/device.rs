@@ -15,8 +15,9 @@ use crate::cli::csv_rows;
 use crate::cli::device::grammar::{DeviceCall, Verb};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, text};
+use crate::cli::output::Output;
 use crate::cli::rows::{InfoSheet, PunchRow, TimeSheet, UserRow};
+use crate::cli::table::text;
 
 /// A list as the API gives it.
 #[derive(Deserialize)]

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::client::{Client, segment};
 use crate::cli::failure::Done;
-use crate::cli::output::{Output, Row, text};
-use crate::cli::table::{Column, Side};
+use crate::cli::output::{Output, Row};
+use crate::cli::table::{Column, Side, text};
 
 /// A device as the API shows it; programs get all of its members.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use super::ServiceFlags;
 use super::client::Client;
 use super::operations;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row, text};
+use crate::cli::output::{Output, Row};
 use crate::cli::secrets;
-use crate::cli::table::{Column, Side};
+use crate::cli::table::{Column, Side, text};
 
 /// Where is looked, and how.
 #[derive(Args, Clone, Debug)]

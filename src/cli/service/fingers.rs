@@ -14,8 +14,9 @@ use crate::cli::device::fingers::{TemplateRow, deleted, ended, news, no_template
 use crate::cli::device::grammar::Finger;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::interrupt::interrupts;
-use crate::cli::output::{Output, text};
+use crate::cli::output::Output;
 use crate::cli::progress::Bar;
+use crate::cli::table::text;
 use crate::device::enrolment::{Happening, Outcome};
 
 /// For how long one answer about an enrolment is waited for, in seconds, and so how long it takes at most until Ctrl-C

@@ -13,9 +13,9 @@ use crate::cli::device::file;
 use crate::cli::device::grammar::{Format, Import, Mode};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row, text};
+use crate::cli::output::{Output, Row};
 use crate::cli::progress::Bar;
-use crate::cli::table::{Column, Side};
+use crate::cli::table::{Column, Side, text};
 
 /// What is done with lists of people.
 #[derive(Args, Clone, Debug)]

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::ServiceFlags;
 use super::client::{Client, segment};
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row, text};
+use crate::cli::output::{Output, Row};
 use crate::cli::progress::Bar;
-use crate::cli::table::{Column, Side};
+use crate::cli::table::{Column, Side, text};
 
 /// Which operations are shown.
 #[derive(Args, Clone, Debug)]

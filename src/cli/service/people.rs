@@ -12,9 +12,9 @@ use crate::cli::device::grammar::{Import, Mode, Person};
 use crate::cli::device::people::change_of;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row, text};
+use crate::cli::output::{Output, Row};
 use crate::cli::progress::Bar;
-use crate::cli::table::{Column, Side};
+use crate::cli::table::{Column, Side, text};
 use crate::device::users::UserChange;
 use crate::wire::record::user::TimeZones;
 

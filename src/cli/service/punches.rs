@@ -14,8 +14,8 @@ use super::client::Client;
 use super::events::read;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, text};
-use crate::cli::table::printable;
+use crate::cli::output::Output;
+use crate::cli::table::{printable, text};
 
 /// Which punches, and how.
 #[derive(Args, Clone, Debug)]

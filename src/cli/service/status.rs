@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::client::Client;
 use super::devices::all;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Output, Row, text};
-use crate::cli::table::{Column, Side, Table, printable};
+use crate::cli::output::{Output, Row};
+use crate::cli::table::{Column, Side, Table, printable, text};
 
 #[derive(Deserialize)]
 struct Connections {

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::ServiceFlags;
 use super::client::Client;
 use crate::cli::failure::Done;
-use crate::cli::output::{Output, Row, text};
-use crate::cli::table::{Column, Side};
+use crate::cli::output::{Output, Row};
+use crate::cli::table::{Column, Side, text};
 
 /// What is done with tokens.
 #[derive(Args, Clone, Debug)]

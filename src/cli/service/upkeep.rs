@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::client::{Client, segment};
 use crate::cli::failure::Done;
-use crate::cli::output::{Output, Row, text};
-use crate::cli::table::{Column, Side};
+use crate::cli::output::{Output, Row};
+use crate::cli::table::{Column, Side, text};
 
 /// An option as the API shows it.
 #[derive(Serialize, Deserialize)]

@@ -19,7 +19,8 @@ use crate::base::threads;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::interrupt::interrupts;
-use crate::cli::output::{Output, text};
+use crate::cli::output::Output;
+use crate::cli::table::text;
 
 /// How long one connection of a stream lasts; then it is made anew, so that one that is dead without a sign is left
 /// behind.
